@@ -1,0 +1,1 @@
+"""What the five services have in common: contracts, the bus, and small doors to the outside."""

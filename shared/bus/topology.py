@@ -1,0 +1,106 @@
+"""Which exchanges and queues exist, and who is bound to what. Pure data; adapters declare it."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from shared.contracts.charging import (
+    LoadmgrTicked,
+    PermissionChanged,
+    SetpointApplied,
+)
+from shared.contracts.evse import EvseObserved
+from shared.contracts.message import Address, Event
+from shared.contracts.meter import MeterSampled
+from shared.contracts.ocpp import FrameReceived
+from shared.contracts.session import SessionEnded, SessionStarted
+from shared.contracts.site import SiteChanged
+from shared.contracts.station import StationConnected, StationDisconnected
+
+EVENTS_EXCHANGE = "parkade.events"
+"""topic: ``noun.verb.vN.space:name``"""
+ORDERS_EXCHANGE = "parkade.orders"
+"""topic: commands and requests, bound per owned address; published as mandatory."""
+OWNERSHIP_EXCHANGE = "parkade.ownership"
+"""fanout: who took which address with which epoch."""
+DEAD_EXCHANGE = "parkade.dead"
+"""fanout to ``parkade.dead-letters``: what a handler could not take, with the reason."""
+DEAD_QUEUE = "parkade.dead-letters"
+
+
+class QueueKind(StrEnum):
+    """What a shared queue promises."""
+
+    BILLING = "billing"
+    """Quorum queue, nothing expires, dead letters kept: no fact is lost."""
+    WORK = "work"
+    """Classic queue, bounded, oldest dropped first, samples expire."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DurableQueue:
+    """A queue that exists whether or not somebody consumes it."""
+
+    name: str
+    service: str
+    """The service that consumes it."""
+    kind: QueueKind
+    events: tuple[type[Event], ...]
+    single_active: bool = True
+    max_length: int | None = None
+
+    @property
+    def binding_keys(self) -> tuple[str, ...]:
+        """Routing patterns of its events, every address."""
+        return tuple(f"{event.topic}.*" for event in self.events)
+
+
+SESSIONS_TO_API = DurableQueue(
+    name="api.sessions",
+    service="api",
+    kind=QueueKind.BILLING,
+    events=(SessionStarted, SessionEnded),
+)
+
+FRAMES_TO_GATEWAY = DurableQueue(
+    name="gateway.frames",
+    service="gateway",
+    kind=QueueKind.BILLING,
+    events=(FrameReceived,),
+)
+
+OBSERVATIONS_TO_GATEWAY = DurableQueue(
+    name="gateway.observations",
+    service="gateway",
+    kind=QueueKind.WORK,
+    events=(EvseObserved, StationConnected, StationDisconnected, SiteChanged),
+    max_length=20_000,
+)
+
+FACTS_TO_LOADMGR = DurableQueue(
+    name="loadmgr.facts",
+    service="loadmgr",
+    kind=QueueKind.WORK,
+    events=(
+        EvseObserved,
+        MeterSampled,
+        SetpointApplied,
+        PermissionChanged,
+        StationConnected,
+        StationDisconnected,
+        LoadmgrTicked,
+        SiteChanged,
+    ),
+    max_length=20_000,
+)
+
+DURABLE_QUEUES = (SESSIONS_TO_API, FRAMES_TO_GATEWAY, OBSERVATIONS_TO_GATEWAY, FACTS_TO_LOADMGR)
+
+
+def queues_of(services: frozenset[str]) -> tuple[DurableQueue, ...]:
+    """Return the queues that somebody consumes when these services run."""
+    return tuple(queue for queue in DURABLE_QUEUES if queue.service in services)
+
+
+def ownership_key(address: Address) -> str:
+    """Return the binding key of every order to one address."""
+    return f"*.*.*.{address.word}"

@@ -1,0 +1,296 @@
+"""The site: everything an operator configures, as one immutable snapshot with a revision.
+
+``SiteConfig`` is also the file format of ``/api/v1/site`` and of ``examples/*.yaml``.
+"""
+
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
+
+from shared.contracts.message import Contract, Event, Reply, Request
+from shared.units import MINIMUM_CHARGING_A, PHASES, Phase, PhaseAmps
+
+Identifier = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Amps = Annotated[float, Field(ge=0, le=10_000, allow_inf_nan=False)]
+
+
+class ConfigPart(Contract):
+    """A part of the configuration file. An unknown key is a typing error, so it is refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Mode(StrEnum):
+    """S1: what load management does."""
+
+    LOAD_MANAGEMENT = "load_management"
+    MONITOR = "monitor"
+    OFF = "off"
+
+
+class DeactivationPolicy(StrEnum):
+    """S9: what happens to a device that the manager lets go."""
+
+    SWITCH_OFF = "switch_off"
+    MINIMUM = "minimum"
+    CANCEL_LIMITS = "cancel_limits"
+
+
+class TlsMode(StrEnum):
+    """S4: which connections the OCPP port takes."""
+
+    OFF = "off"
+    DETECT = "detect"
+    ON = "on"
+
+
+class PhaseLimits(ConfigPart):
+    """A limit on each phase, in ampere."""
+
+    L1: Amps
+    L2: Amps
+    L3: Amps
+
+    def on(self, phase: Phase) -> float:
+        """Return the limit on one phase."""
+        return float(getattr(self, phase.value))
+
+    @property
+    def amps(self) -> PhaseAmps:
+        """The same as three currents."""
+        return PhaseAmps(l1=self.L1, l2=self.L2, l3=self.L3)
+
+
+def _one_number_for_all_phases(value: Any) -> Any:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return {phase.value: value for phase in PHASES}
+    return value
+
+
+class Circuit(ConfigPart):
+    """A fuse. Exactly one has no parent: the root, which is the grid connection."""
+
+    id: Identifier
+    name: str = ""
+    parent: Identifier | None = None
+    limit_a: Annotated[PhaseLimits, BeforeValidator(_one_number_for_all_phases)]
+    uncontrolled_a: Amps = 0.0
+    """What other consumers may draw here per phase when no meter tells: the worst case."""
+
+
+class ModbusAccess(ConfigPart):
+    """How to reach a Modbus device. TCP when ``host`` is given, serial when ``serial_port`` is."""
+
+    template: Identifier
+    host: str | None = None
+    port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    serial_port: str | None = None
+    baud: int | None = None
+    comset: Annotated[str, Field(pattern=r"^[78][NEO][12]$")] | None = None
+    framing: Literal["tcp", "rtu"] | None = None
+    """``rtu`` with a host is RTU over TCP, as serial-to-Ethernet converters speak it."""
+    unit: Annotated[int, Field(ge=0, le=255)] | None = None
+
+    @model_validator(mode="after")
+    def _has_one_way(self) -> "ModbusAccess":
+        if (self.host is None) == (self.serial_port is None):
+            raise ValueError("give either host (Modbus TCP) or serial_port (Modbus RTU), not both")
+        return self
+
+
+class Station(ConfigPart):
+    """A box with one address: an OCPP charge point (S3) or a Modbus wallbox (S23)."""
+
+    id: Identifier
+    """The ChargeBox id of an OCPP station (S3); any unique name for a Modbus one."""
+    name: str = ""
+    protocol: Literal["ocpp", "modbus"]
+    modbus: ModbusAccess | None = None
+    password_hash: str | None = None
+    """Argon2 hash of its own password; without one the server's password counts."""
+    security_profile: Annotated[int, Field(ge=0, le=3)] | None = None
+    """The lowest OCPP security profile accepted of it; ``None`` = what the port allows."""
+
+    @property
+    def authorises_itself(self) -> bool:
+        """It starts a transaction only for an authorised user, so it needs no permission."""
+        return self.protocol == "ocpp"
+
+    @model_validator(mode="after")
+    def _modbus_fits_protocol(self) -> "Station":
+        if (self.protocol == "modbus") != (self.modbus is not None):
+            raise ValueError(
+                "a station with protocol modbus needs a modbus section, no other has one"
+            )
+        return self
+
+
+class Backend(ConfigPart):
+    """S2, S17: the backend an EVSE is shown to. Same url and client id = one charge point."""
+
+    url: Annotated[str, Field(pattern=r"^wss?://\S+$")]
+    client_id: Identifier
+    password: str | None = None
+    trusted_certificates: tuple[str, ...] = ()
+    """S20: PEM certificates or roots. None = TLS is made without verifying the backend."""
+
+
+class Evse(ConfigPart):
+    """One outlet that load management controls."""
+
+    id: Identifier
+    name: str = ""
+    station: Identifier
+    connector: Annotated[int, Field(ge=1, le=64)] = 1
+    circuit: Identifier
+    enabled: bool = True
+    phases: Literal[1, 3] = 3
+    """How many phases the box is wired to. What the car uses is measured."""
+    rotation: tuple[Phase, ...] | None = PHASES
+    """Grid phase at the box's L1, L2, L3. ``null`` = unknown: a current counts on all phases."""
+    min_a: Annotated[float, Field(ge=MINIMUM_CHARGING_A, le=80)] = MINIMUM_CHARGING_A
+    max_a: Annotated[float, Field(ge=MINIMUM_CHARGING_A, le=1_000)] = 32.0
+    step_a: Annotated[float, Field(gt=0, le=16)] = 0.1
+    priority: Annotated[int, Field(ge=0, le=100)] = 1
+    """Higher classes are served first."""
+    weight: Annotated[float, Field(gt=0, le=100)] = 1.0
+    fallback_a: Amps = 0.0
+    """S8: what the box may draw when it has lost the manager. 0 = nothing."""
+    fixed_token: str | None = None
+    """S24: the RFID reported to the backend where there is no reader."""
+    backend: Backend | None = None
+
+    @model_validator(mode="after")
+    def _limits_fit(self) -> "Evse":
+        if self.min_a > self.max_a:
+            raise ValueError(f"min_a {self.min_a} is above max_a {self.max_a}")
+        if 0 < self.fallback_a < self.min_a:
+            raise ValueError(f"fallback_a must be 0 or at least min_a {self.min_a}")
+        if self.fallback_a > self.max_a:
+            raise ValueError(f"fallback_a {self.fallback_a} is above max_a {self.max_a}")
+        return self
+
+    @model_validator(mode="after")
+    def _rotation_is_a_permutation(self) -> "Evse":
+        if self.rotation is not None and sorted(self.rotation) != list(PHASES):
+            raise ValueError("rotation must name L1, L2 and L3 once each, or be null")
+        return self
+
+
+class MeterRole(StrEnum):
+    """What the current that a meter shows consists of."""
+
+    GRID = "grid"
+    """All that flows through its circuit, EVSEs below it included."""
+    CONSUMPTION = "consumption"
+    """Other consumers of its circuit only."""
+
+
+class Meter(ConfigPart):
+    """A meter that tells what flows on a circuit."""
+
+    id: Identifier
+    name: str = ""
+    circuit: Identifier
+    role: MeterRole = MeterRole.GRID
+    modbus: ModbusAccess
+
+
+class TokenStatus(StrEnum):
+    """How a token is answered (OCPP 1.6 AuthorizationStatus, without ConcurrentTx)."""
+
+    ACCEPTED = "accepted"
+    BLOCKED = "blocked"
+    EXPIRED = "expired"
+    INVALID = "invalid"
+
+
+class Token(ConfigPart):
+    """An RFID card or other idTag."""
+
+    id: Annotated[str, Field(min_length=1, max_length=64)]
+    name: str = ""
+    status: TokenStatus = TokenStatus.ACCEPTED
+    parent: str | None = None
+
+
+class OcppServerConfig(ConfigPart):
+    """S4-S6, and how patient the server is."""
+
+    tls: TlsMode = TlsMode.DETECT
+    password_hash: str | None = None
+    """S6: Argon2 hash of the password for stations that have none of their own."""
+    heartbeat_interval_s: Annotated[int, Field(ge=5, le=86_400)] = 300
+    meter_interval_s: Annotated[int, Field(ge=1, le=3_600)] = 10
+    call_timeout_s: Annotated[float, Field(gt=0, le=300)] = 30.0
+    backend_answer_timeout_s: Annotated[float, Field(gt=0, le=60)] = 8.0
+    """How long a station waits for its backend before it is answered locally."""
+
+
+class SiteConfig(ConfigPart):
+    """The whole configuration. References are checked by ``api.domain.site_rules``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    revision: int = 0
+    name: str = "Parkade"
+    mode: Mode = Mode.LOAD_MANAGEMENT
+    deactivation: DeactivationPolicy = DeactivationPolicy.SWITCH_OFF
+    accept_unknown_tokens: bool = False
+    """Free charging: every token is accepted unless it is listed as something else."""
+    lease_s: Annotated[int, Field(ge=5, le=3_600)] = 120
+    """How long a box may use its limit without hearing from load management again."""
+    poll_interval_s: Annotated[float, Field(ge=0.1, le=60)] = 1.0
+    ocpp_server: OcppServerConfig = OcppServerConfig()
+    circuits: tuple[Circuit, ...] = ()
+    stations: tuple[Station, ...] = ()
+    evses: tuple[Evse, ...] = ()
+    meters: tuple[Meter, ...] = ()
+    tokens: tuple[Token, ...] = ()
+
+    def station(self, station_id: str) -> Station | None:
+        """Return the station of that id, compared without regard to case (field notes 5.1, 3)."""
+        wanted = station_id.casefold()
+        return next((s for s in self.stations if s.id.casefold() == wanted), None)
+
+    def evse(self, evse_id: str) -> Evse | None:
+        """Return the EVSE of that id."""
+        return next((e for e in self.evses if e.id == evse_id), None)
+
+    def evses_of(self, station_id: str) -> tuple[Evse, ...]:
+        """Return the EVSEs that are connectors of one station."""
+        return tuple(e for e in self.evses if e.station == station_id)
+
+    def token(self, token_id: str) -> Token | None:
+        """Return the token of that id, compared without regard to case (OCPP CiString)."""
+        wanted = token_id.casefold()
+        return next((t for t in self.tokens if t.id.casefold() == wanted), None)
+
+
+class SiteChanged(Event):
+    """The operator saved a new configuration; the snapshot is complete."""
+
+    topic: ClassVar[str] = "site.changed.v1"
+    address_space: ClassVar[str] = "service"
+    address_field: ClassVar[str] = "owner"
+
+    owner: str = "site"
+    site: SiteConfig
+
+
+class SiteAnswer(Reply):
+    """The present configuration."""
+
+    site: SiteConfig
+
+
+class GetSite(Request[SiteAnswer]):
+    """Ask api for the present configuration."""
+
+    topic: ClassVar[str] = "site.get.v1"
+    address_space: ClassVar[str] = "service"
+    address_field: ClassVar[str] = "owner"
+    reply: ClassVar[type[Reply]] = SiteAnswer
+
+    owner: str = "site"

@@ -1,0 +1,127 @@
+"""Databases: one for each service, SQLite embedded or PostgreSQL, migrated before they are used."""
+
+import asyncio
+import logging
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, event, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from shared.errors import ConfigError, StoreUnavailable
+
+logger = logging.getLogger(__name__)
+
+_MIGRATION_LOCK = 727_110_016
+"""PostgreSQL advisory lock: replicas of a service start together and migrate one after another."""
+
+
+class Database:
+    """An engine with the tables of one service in it."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self.engine = engine
+
+    @property
+    def is_sqlite(self) -> bool:
+        """The embedded kind."""
+        return self.engine.dialect.name == "sqlite"
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+        """One transaction: committed at the end, rolled back by an error.
+
+        Raises ``StoreUnavailable`` when the database does not answer (another try is worth it);
+        errors of the statements themselves pass unchanged.
+        """
+        try:
+            async with self.engine.begin() as connection:
+                yield connection
+        except DBAPIError as error:
+            if error.connection_invalidated or "locked" in str(error.orig):
+                raise StoreUnavailable(f"database: {type(error.orig).__name__}") from error
+            raise
+        except (OSError, TimeoutError) as error:
+            raise StoreUnavailable(f"database: {error}") from error
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self.engine.dispose()
+
+
+async def open_database(url: str, *, service: str, migrations: Path) -> Database:
+    """Open a service's database and bring its tables up to date.
+
+    ``service`` names the schema in PostgreSQL. ``migrations`` is the service's alembic directory.
+    Raises ``ConfigError`` saying what to change when the database cannot be opened.
+    """
+    parsed = make_url(url)
+    schema = re.sub(r"\W", "_", service)
+    if parsed.get_backend_name() == "sqlite" and parsed.database:
+        _make_folder(Path(parsed.database))
+    engine = _engine(url, schema)
+    try:
+        async with asyncio.timeout(60), engine.begin() as connection:
+            await _prepare(connection, schema, migrations)
+    except (SQLAlchemyError, OSError, TimeoutError) as error:
+        await engine.dispose()
+        shown = parsed.render_as_string(hide_password=True)
+        cause = str(getattr(error, "orig", None) or error).splitlines() or ["no answer"]
+        raise ConfigError(
+            f"database {shown} cannot be opened ({cause[0]}): check PARKADE_DATABASE_URL and "
+            "PARKADE_DATA_DIR, that the server runs and that this user may write there"
+        ) from error
+    return Database(engine)
+
+
+def _make_folder(file: Path) -> None:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"folder {file.parent} cannot be made ({error.strerror}): set PARKADE_DATA_DIR to a "
+            "folder that this user may write"
+        ) from error
+
+
+def _engine(url: str, schema: str) -> AsyncEngine:
+    if url.startswith("sqlite"):
+        engine = create_async_engine(url, connect_args={"timeout": 10})
+        event.listen(engine.sync_engine, "connect", _tune_sqlite)
+        return engine
+    return create_async_engine(
+        url,
+        pool_pre_ping=True,
+        pool_size=5,
+        connect_args={"server_settings": {"search_path": schema}, "timeout": 10},
+    )
+
+
+def _tune_sqlite(connection: object, _entry: ConnectionPoolEntry) -> None:
+    """Survive ``kill -9`` and power loss: write-ahead log, synced at every commit."""
+    cursor = connection.cursor()  # type: ignore[attr-defined]  # DBAPI connection
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+async def _prepare(connection: AsyncConnection, schema: str, migrations: Path) -> None:
+    if connection.dialect.name == "postgresql":
+        lock = text("SELECT pg_advisory_xact_lock(:lock)")
+        await connection.execute(lock, {"lock": _MIGRATION_LOCK})
+        await connection.execute(text(f'CREATE SCHEMA IF NOT EXISTS "{schema}"'))
+    await connection.run_sync(_migrate, migrations)
+
+
+def _migrate(connection: Connection, migrations: Path) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(migrations))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
