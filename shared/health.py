@@ -19,6 +19,11 @@ class Health:
 
     def __init__(self) -> None:
         self._reports: dict[str, Report] = {}
+        self._neighbours: dict[str, Health] = {}
+
+    def include(self, service: str, neighbour: "Health") -> None:
+        """Count a neighbour of the same process as a part, so that one page tells of all."""
+        self._neighbours[service] = neighbour
 
     def report(self, part: str, *, ok: bool, detail: str = "") -> None:
         """Say how a part is; the latest word counts."""
@@ -26,13 +31,17 @@ class Health:
 
     @property
     def reports(self) -> dict[str, Report]:
-        """The latest report of each part."""
-        return dict(self._reports)
+        """The latest report of each part; those of neighbours under the name of their service."""
+        told = dict(self._reports)
+        for service, neighbour in self._neighbours.items():
+            told.update({f"{service}/{part}": r for part, r in neighbour.reports.items()})
+        return told
 
     @property
     def is_ready(self) -> bool:
-        """All parts are well, and there is at least one."""
-        return bool(self._reports) and all(report.ok for report in self._reports.values())
+        """All parts are well, and there is at least one; the same holds for every neighbour."""
+        own = bool(self._reports) and all(report.ok for report in self._reports.values())
+        return own and all(neighbour.is_ready for neighbour in self._neighbours.values())
 
 
 def add_health_routes(app: FastAPI, health: Health) -> None:

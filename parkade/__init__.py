@@ -1,0 +1,1 @@
+"""The ``parkade`` command: one process with everything, or one service of it."""

@@ -1,0 +1,5 @@
+"""``python -m parkade``."""
+
+from parkade.cli import main
+
+main()
