@@ -35,8 +35,12 @@ def contracts_by_topic() -> dict[str, type[Message]]:
 
 
 def encode(message: Message) -> bytes:
-    """Return the payload as JSON. ``None`` fields are left out: absent is unknown."""
-    return message.model_dump_json(exclude_none=True).encode()
+    """Return the payload as JSON, every field included.
+
+    ``None`` is written out: where the default is something else (an EVSE's rotation), leaving it
+    out would turn "unknown" into a claim.
+    """
+    return message.model_dump_json().encode()
 
 
 def decode(topic: str, body: bytes) -> Message:

@@ -1,0 +1,35 @@
+"""Serving: a taken port in clear words, and health that tells the truth."""
+
+import pytest
+
+from shared.errors import ConfigError
+from shared.health import Health
+from shared.http import listening_socket
+
+
+def test_a_taken_port_names_the_setting_to_change() -> None:
+    with listening_socket("127.0.0.1", 0, setting="X") as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ConfigError, match=rf"port {port} is already in use.*PARKADE_HTTP_PORT"):
+            listening_socket("127.0.0.1", port, setting="PARKADE_HTTP_PORT")
+
+
+def test_an_address_of_another_machine_is_refused_in_words() -> None:
+    with pytest.raises(ConfigError, match="not an address of this machine"):
+        listening_socket("192.0.2.1", 0, setting="PARKADE_HTTP_HOST")
+
+
+def test_nothing_reported_is_not_ready() -> None:
+    assert not Health().is_ready
+
+
+def test_one_sick_part_makes_the_process_unready_and_is_named() -> None:
+    health, neighbour = Health(), Health()
+    health.report("database", ok=True)
+    health.include("loadmgr", neighbour)
+    assert not health.is_ready
+    neighbour.report("site", ok=True)
+    assert health.is_ready
+    neighbour.report("site", ok=False, detail="none yet")
+    assert not health.is_ready
+    assert health.reports["loadmgr/site"].detail == "none yet"
