@@ -26,7 +26,8 @@ async def up() -> None:
 
 async def demo() -> None:
     """Run every service beside a simulated garage; what it stores is gone afterwards."""
-    async with demo_garage() as garage:
+    ocpp_port = load_settings(OcppServerSettings).ocpp_port
+    async with demo_garage(f"ws://127.0.0.1:{ocpp_port}") as garage:
         with tempfile.TemporaryDirectory(prefix="parkade-demo-") as folder:
             site_file = Path(folder) / "site.yaml"
             site_file.write_text(garage.site_yaml)
