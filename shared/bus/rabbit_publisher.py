@@ -1,0 +1,134 @@
+"""Publishing: confirmed for what must be safe, without waiting for what may be lost."""
+
+import asyncio
+import logging
+from collections import deque
+
+from aio_pika.abc import AbstractChannel
+from aio_pika.exceptions import PublishError
+
+from shared.bus.rabbit_link import Session, broker_trouble
+from shared.bus.rabbit_wire import Outgoing
+from shared.errors import NotSafe, Unroutable
+
+logger = logging.getLogger(__name__)
+
+OUTBOX_LIMIT = 10_000
+"""Transient messages that wait for the socket; beyond that the oldest are dropped."""
+RETRY_PAUSE_S = 0.1
+FLUSH_WITHIN_S = 2.0
+
+
+class RabbitPublisher:
+    """Two channels: one with confirms, shared by all who wait for one, and one without."""
+
+    def __init__(self, *, safe_within_s: float) -> None:
+        self._safe_within_s = safe_within_s
+        self._confirmed: AbstractChannel | None = None
+        self._loose: AbstractChannel | None = None
+        self._ready = asyncio.Event()
+        self._outbox: deque[Outgoing] = deque(maxlen=OUTBOX_LIMIT)
+        self._outbox_changed = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._sender = asyncio.get_running_loop().create_task(self._send_outbox())
+        self._is_dropping = False
+        self.dropped = 0
+        """Transient messages that were lost because nobody could take them."""
+
+    async def set_up(self, session: Session) -> None:
+        """Open both channels."""
+        self._confirmed = await session.channel(confirms=True)
+        self._loose = await session.channel()
+        self._ready.set()
+        if self._is_dropping:
+            logger.info("%d transient messages were dropped so far", self.dropped)
+        self._is_dropping = False
+
+    def lost(self) -> None:
+        """From now on nothing can be published."""
+        self._ready.clear()
+        self._confirmed = self._loose = None
+
+    def offer(self, outgoing: Outgoing) -> None:
+        """Send a transient message some time soon, or drop it."""
+        if self._loose is None:
+            self._drop(1)
+            return
+        if len(self._outbox) == OUTBOX_LIMIT:
+            self._drop(1)
+        self._outbox.append(outgoing)
+        self._idle.clear()
+        self._outbox_changed.set()
+
+    async def publish_once(self, outgoing: Outgoing) -> None:
+        """Publish and wait for the confirm.
+
+        Raises ``Unroutable`` when no queue is bound, ``NotSafe`` when the broker is away.
+        """
+        channel = self._confirmed
+        if channel is None:
+            raise NotSafe("the broker is away")
+        exchange = await channel.get_exchange(outgoing.exchange, ensure=False)
+        try:
+            with broker_trouble():
+                async with asyncio.timeout(self._safe_within_s):
+                    await exchange.publish(outgoing.message, outgoing.routing_key, mandatory=True)
+        except PublishError:
+            raise Unroutable(f"nobody is bound to {outgoing.routing_key}") from None
+
+    async def publish_safely(self, outgoing: Outgoing) -> None:
+        """Publish until it is confirmed, across connections. Raises ``NotSafe`` after the limit."""
+        try:
+            async with asyncio.timeout(self._safe_within_s):
+                while True:
+                    await self._ready.wait()
+                    try:
+                        return await self.publish_once(outgoing)
+                    except NotSafe:
+                        await asyncio.sleep(RETRY_PAUSE_S)
+        except TimeoutError:
+            raise NotSafe(
+                f"{outgoing.routing_key} was not confirmed within {self._safe_within_s} s"
+            ) from None
+        except Unroutable as error:
+            raise NotSafe(str(error)) from error
+
+    async def answer(self, outgoing: Outgoing) -> None:
+        """Send an answer ahead of all samples. One that cannot be sent times out at the asker."""
+        await self._write(outgoing)
+
+    async def close(self) -> None:
+        """Send what waits, within a short time."""
+        try:
+            async with asyncio.timeout(FLUSH_WITHIN_S):
+                await self._idle.wait()
+        except TimeoutError:
+            self._drop(len(self._outbox))
+        self._sender.cancel()
+        await asyncio.gather(self._sender, return_exceptions=True)
+
+    async def _send_outbox(self) -> None:
+        while True:
+            while self._outbox:
+                await self._write(self._outbox.popleft())
+            self._idle.set()
+            await self._outbox_changed.wait()
+            self._outbox_changed.clear()
+
+    async def _write(self, outgoing: Outgoing) -> None:
+        channel = self._loose
+        if channel is None:
+            self._drop(1)
+            return
+        exchange = await channel.get_exchange(outgoing.exchange, ensure=False)
+        try:
+            with broker_trouble():
+                await exchange.publish(outgoing.message, outgoing.routing_key, mandatory=False)
+        except NotSafe:
+            self._drop(1)
+
+    def _drop(self, count: int) -> None:
+        if not self._is_dropping:
+            logger.warning("transient messages are being dropped")
+        self._is_dropping = True
+        self.dropped += count
