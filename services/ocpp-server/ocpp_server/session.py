@@ -16,6 +16,7 @@ from websockets.headers import parse_subprotocol
 from websockets.http11 import Request
 from websockets.protocol import State
 from websockets.server import ServerProtocol
+from websockets.typing import Subprotocol
 
 from ocpp_server.domain.basic_auth import credentials
 from ocpp_server.domain.handshake import Admission, Handshake, Refusal, identity_of
@@ -43,9 +44,9 @@ class Session(asyncio.Protocol):
         self.arrived: asyncio.Future[Handshake | None] = asyncio.get_running_loop().create_future()
         """The upgrade request; None when the connection ended before there was one."""
         self._ws = ServerProtocol(
-            max_size=FRAME_LIMIT, select_subprotocol=lambda _, __: self._subprotocol
+            max_size=FRAME_LIMIT, select_subprotocol=lambda *_: self._subprotocol
         )
-        self._subprotocol: str | None = None
+        self._subprotocol: Subprotocol | None = None
         self._transport: asyncio.Transport | None = None
         self._request: Request | None = None
         self._handshake: Handshake | None = None
@@ -136,16 +137,20 @@ class Session(asyncio.Protocol):
         if isinstance(decision, Refusal):
             self._refuse(decision)
             return
-        self._subprotocol = decision.subprotocol
+        chosen = decision.subprotocol
+        self._subprotocol = None if chosen is None else Subprotocol(chosen)
         response = self._ws.accept(self._request)
         self._ws.send_response(response)
-        if self._ws.state is not State.OPEN:
-            self._report_bad_handshake()
-        else:
+        if self._is_open():
             self._admission = decision
             self._receiver = self._front.opened(self)
+        else:
+            self._report_bad_handshake()
         self._flush()
         self._digest()
+
+    def _is_open(self) -> bool:
+        return self._ws.state is State.OPEN
 
     def _refuse(self, refusal: Refusal) -> None:
         response = self._ws.reject(HTTPStatus(refusal.status), refusal.detail + "\n")

@@ -1,0 +1,58 @@
+"""What a call of a station can be answered with, and what a call to it can come to."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+from ocpp_server.domain.frames import Call, ErrorCode, Payload
+from shared.contracts.ocpp import CallResult
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A CALLERROR. The description is a fixed text."""
+
+    code: str
+    description: str = ""
+
+
+Answer: TypeAlias = Payload | str | Fault
+"""A payload, a payload as text that goes out byte for byte, or a CALLERROR."""
+
+
+class CallHandler(Protocol):
+    """Answers the calls of one station."""
+
+    def answer_now(self, call: Call) -> Answer | None:
+        """Answer without waiting for anything; None, and nothing done, where that cannot be."""
+        ...
+
+    async def answer(self, call: Call) -> Answer:
+        """Answer a call for which ``answer_now`` had none."""
+        ...
+
+
+INTERNAL_ERROR = Fault(ErrorCode.INTERNAL_ERROR, "the call could not be processed")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StationReply:
+    """What became of a call to the station. ``payload`` only when it was answered."""
+
+    outcome: CallResult
+    payload: dict[str, Any] | None = None
+    payload_text: str | None = None
+    error_code: str | None = None
+    error_description: str | None = None
+
+    @property
+    def status(self) -> str | None:
+        """The ``status`` of the answer, which most of them have."""
+        status = (self.payload or {}).get("status")
+        return status if isinstance(status, str) else None
+
+    @property
+    def summary(self) -> str:
+        """What happened, in one word or two."""
+        if self.outcome is CallResult.ANSWERED:
+            return self.status or "answered"
+        return self.error_code or self.outcome.value

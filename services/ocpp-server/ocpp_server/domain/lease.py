@@ -1,0 +1,68 @@
+"""When a limit must be sent to a box, and when silence of load management ends it.
+
+All moments are seconds of a monotonic clock.
+"""
+
+from dataclasses import dataclass
+
+from ocpp_server.domain.profiles import Limit
+from shared.contracts.charging import ApplySetpoint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """What the box is known to have confirmed."""
+
+    limit: Limit
+    until: float
+    """When the box lets go of it by itself."""
+    lease_s: float
+
+
+@dataclass(slots=True)
+class Slot:
+    """The one place of a connector for its setpoint: the latest revision wins."""
+
+    wanted: ApplySetpoint | None = None
+    wanted_until: float = 0.0
+    """When the lease of load management runs out."""
+    answered: bool = True
+    """The wanted revision has been reported on."""
+    held: Held | None = None
+
+    def put(self, setpoint: ApplySetpoint, now: float) -> bool:
+        """Take a setpoint; False when a newer revision is known already."""
+        if self.wanted is not None and setpoint.revision < self.wanted.revision:
+            return False
+        self.wanted = setpoint
+        self.wanted_until = now + setpoint.lease_s
+        self.answered = False
+        return True
+
+    def must_send(self, now: float) -> bool:
+        """Tell whether the box needs to hear of the wanted limit.
+
+        The same limit again is sent only when less than half of the box's lease is left, because
+        some boxes jump at a repetition (field notes 5.5, 38).
+        """
+        if self.wanted is None:
+            return False
+        held = self.held
+        if held is None or held.limit != limit_of(self.wanted):
+            return True
+        return held.until - now < held.lease_s / 2
+
+    def has_expired(self, now: float) -> bool:
+        """Load management has been silent for longer than its own lease."""
+        return self.wanted is not None and now >= self.wanted_until
+
+    def forget(self) -> None:
+        """Nothing is wanted and nothing is known of the box."""
+        self.wanted = None
+        self.answered = True
+        self.held = None
+
+
+def limit_of(setpoint: ApplySetpoint) -> Limit:
+    """Return the limit that a setpoint asks for."""
+    return Limit(limit_a=setpoint.limit_a, phases=setpoint.phases)

@@ -1,0 +1,280 @@
+"""Reading and writing the ledger. Each method is one database transaction."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import delete, insert, select, text, update
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from ocpp_server.domain.meter_values import SignedValue
+from ocpp_server.domain.stop_matching import match_stop
+from ocpp_server.ledger.records import (
+    Start,
+    StopText,
+    StoredEvent,
+    Transaction,
+    fingerprint_of,
+    storable,
+    transaction_of,
+)
+from ocpp_server.ledger.tables import orphan_stops, outbox, signed_values, transactions
+from shared.contracts.message import Event
+from shared.store import Database
+
+_CLAIM = text(
+    "INSERT INTO stations (station_id, epoch) VALUES (:station_id, 1) "
+    "ON CONFLICT (station_id) DO UPDATE SET epoch = stations.epoch + 1 RETURNING epoch"
+)
+LARGEST_ID = 2**31 - 1
+"""Transaction ids are 31 bit and positive (field notes 5.3, 19)."""
+
+EventsOf = Callable[[Transaction], Sequence[Event]]
+"""The facts that follow from a transaction; stored in the same commit as their cause."""
+
+
+class Ledger:
+    """The OCPP server's own memory. Raises ``StoreUnavailable`` when the database is away."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._insert = sqlite_insert if database.is_sqlite else postgresql_insert
+
+    async def claim(self, station_id: str) -> int:
+        """Return the next epoch of a station; no two connections ever get the same."""
+        async with self._database.transaction() as connection:
+            result = await connection.execute(_CLAIM, {"station_id": station_id})
+            return int(result.scalar_one())
+
+    async def record_start(
+        self, start: Start, events_of: EventsOf
+    ) -> tuple[Transaction, list[StoredEvent]]:
+        """Record the beginning of a transaction; the same one again is the same transaction.
+
+        A station without a clock repeats its timestamp with every transaction, so there a start
+        that equals a stopped one is a new one.
+        """
+        async with self._database.transaction() as connection:
+            transaction, is_new = await self._start_row(connection, start, start.fingerprint)
+            if not is_new and not transaction.is_open and start.started_at is None:
+                again = fingerprint_of([start.fingerprint, start.received_at.isoformat()])
+                transaction, is_new = await self._start_row(connection, start, again)
+            events = events_of(transaction) if is_new else ()
+            stored = await self._store(connection, start.station_id, events, start.received_at)
+        return transaction, stored
+
+    async def record_stop(
+        self, stop: StopText, events_of: EventsOf
+    ) -> tuple[Transaction | None, list[StoredEvent]]:
+        """Record the end of a transaction; None when it belongs to no transaction we know.
+
+        A repetition changes nothing. Whatever cannot be matched is kept as it came.
+        """
+        async with self._database.transaction() as connection:
+            found = await self._find(connection, stop)
+            if found is None:
+                await self._keep_orphan(connection, stop)
+                return None, []
+            if not found.is_open:
+                return found, []
+            ended = await self._stop_row(connection, found.id, stop)
+            events = events_of(ended)
+            stored = await self._store(connection, stop.station_id, events, stop.received_at)
+        return ended, stored
+
+    async def open_transactions(self, station_id: str) -> list[Transaction]:
+        """Return what runs at a station, oldest first."""
+        async with self._database.transaction() as connection:
+            return await self._open(connection, station_id)
+
+    async def transaction(self, transaction_id: int) -> Transaction | None:
+        """Return a transaction by its id."""
+        async with self._database.transaction() as connection:
+            return await self._by_id(connection, transaction_id)
+
+    async def keep_signed(
+        self,
+        station_id: str,
+        connector: int,
+        *,
+        transaction_id: int | None,
+        values: Sequence[SignedValue],
+        received_at: datetime,
+    ) -> None:
+        """Keep signed values byte for byte (S14); a repetition is kept once."""
+        rows = [
+            {
+                "station_id": station_id,
+                "connector": connector,
+                "transaction_id": _usable(transaction_id),
+                "context": None if value.context is None else storable(value.context),
+                "raw": storable(value.text),
+                "sha256": hashlib.sha256(value.text.encode()).hexdigest(),
+                "received_at": received_at,
+            }
+            for value in values
+        ]
+        if rows:
+            async with self._database.transaction() as connection:
+                statement = self._insert(signed_values).on_conflict_do_nothing()
+                await connection.execute(statement, rows)
+
+    async def signed_texts(self, transaction_id: int) -> list[str]:
+        """Return the signed values of a transaction, in the order of their arrival."""
+        query = (
+            select(signed_values.c.raw)
+            .where(signed_values.c.transaction_id == transaction_id)
+            .order_by(signed_values.c.id)
+        )
+        async with self._database.transaction() as connection:
+            return list((await connection.execute(query)).scalars())
+
+    async def keep_event(self, station_id: str, event: Event, *, now: datetime) -> None:
+        """Keep a durable event that the bus did not confirm."""
+        async with self._database.transaction() as connection:
+            await self._store(connection, station_id, [event], now)
+
+    async def kept_events(self, *, before: datetime, limit: int = 100) -> list[StoredEvent]:
+        """Return the oldest events that wait since before a moment, in order."""
+        query = (
+            select(outbox.c.id, outbox.c.station_id, outbox.c.topic, outbox.c.body)
+            .where(outbox.c.stored_at < before)
+            .order_by(outbox.c.id)
+            .limit(limit)
+        )
+        async with self._database.transaction() as connection:
+            return [StoredEvent(*row) for row in await connection.execute(query)]
+
+    async def stations_with_events(self) -> set[str]:
+        """Return the stations of which events wait."""
+        async with self._database.transaction() as connection:
+            query = select(outbox.c.station_id).distinct()
+            return set((await connection.execute(query)).scalars())
+
+    async def forget_events(self, event_ids: Sequence[int]) -> None:
+        """Forget events that the bus has confirmed."""
+        if event_ids:
+            async with self._database.transaction() as connection:
+                await connection.execute(delete(outbox).where(outbox.c.id.in_(event_ids)))
+
+    async def _start_row(
+        self, connection: AsyncConnection, start: Start, fingerprint: str
+    ) -> tuple[Transaction, bool]:
+        """Insert a start unless it is there; return it, and whether it is new."""
+        statement = (
+            self._insert(transactions)
+            .values(_row_of_start(start, fingerprint))
+            .on_conflict_do_nothing()
+            .returning(*transactions.c)
+        )
+        row = (await connection.execute(statement)).first()
+        if row is not None:
+            return transaction_of(row), True
+        query = select(transactions).where(transactions.c.fingerprint == fingerprint)
+        return transaction_of((await connection.execute(query)).one()), False
+
+    async def _find(self, connection: AsyncConnection, stop: StopText) -> Transaction | None:
+        claimed = _usable(stop.claimed_id)
+        exact = None if claimed is None else await self._by_id(connection, claimed)
+        if exact is not None and exact.station_id == stop.station_id:
+            return exact
+        if await self._was_seen(connection, stop):
+            return None
+        running = await self._open(connection, stop.station_id)
+        match = match_stop(stop.stop, [transaction.as_open for transaction in running])
+        return next((t for t in running if match and t.id == match.transaction_id), None)
+
+    async def _was_seen(self, connection: AsyncConnection, stop: StopText) -> bool:
+        """A repeated stop must not end a transaction that began after it was first seen."""
+        kept = select(orphan_stops.c.id).where(orphan_stops.c.fingerprint == stop.fingerprint)
+        return (await connection.execute(kept)).first() is not None
+
+    async def _by_id(self, connection: AsyncConnection, transaction_id: int) -> Transaction | None:
+        query = select(transactions).where(transactions.c.id == transaction_id)
+        row = (await connection.execute(query)).first()
+        return None if row is None else transaction_of(row)
+
+    async def _open(self, connection: AsyncConnection, station_id: str) -> list[Transaction]:
+        query = (
+            select(transactions)
+            .where(transactions.c.station_id == station_id)
+            .where(transactions.c.stop_received_at.is_(None))
+            .order_by(transactions.c.id)
+        )
+        return [transaction_of(row) for row in await connection.execute(query)]
+
+    async def _stop_row(
+        self, connection: AsyncConnection, transaction_id: int, stop: StopText
+    ) -> Transaction:
+        statement = (
+            update(transactions)
+            .where(transactions.c.id == transaction_id)
+            .values(_row_of_stop(stop))
+            .returning(*transactions.c)
+        )
+        ended = transaction_of((await connection.execute(statement)).one())
+        if stop.claimed_id != transaction_id:
+            await self._keep_orphan(connection, stop)  # so that its repetition is recognised
+        return ended
+
+    async def _keep_orphan(self, connection: AsyncConnection, stop: StopText) -> None:
+        row = {
+            "station_id": stop.station_id,
+            "fingerprint": stop.fingerprint,
+            "frame": storable(stop.frame),
+            "received_at": stop.received_at,
+        }
+        await connection.execute(self._insert(orphan_stops).values(row).on_conflict_do_nothing())
+
+    async def _store(
+        self, connection: AsyncConnection, station_id: str, events: Sequence[Event], now: datetime
+    ) -> list[StoredEvent]:
+        stored: list[StoredEvent] = []
+        for event in events:
+            row: dict[str, Any] = {
+                "station_id": station_id,
+                "topic": event.topic,
+                "body": event.model_dump_json(),
+                "stored_at": now,
+            }
+            result = await connection.execute(insert(outbox).values(row).returning(outbox.c.id))
+            stored.append(
+                StoredEvent(int(result.scalar_one()), station_id, event.topic, row["body"])
+            )
+        return stored
+
+
+def _usable(transaction_id: int | None) -> int | None:
+    """A transaction id that can be one of ours."""
+    return transaction_id if transaction_id and 0 < transaction_id <= LARGEST_ID else None
+
+
+def _row_of_start(start: Start, fingerprint: str) -> dict[str, Any]:
+    return {
+        "fingerprint": fingerprint,
+        "station_id": start.station_id,
+        "station_known": start.station_known,
+        "evse_id": start.evse_id,
+        "connector": start.connector,
+        "id_tag": storable(start.id_tag),
+        "started_text": None if start.started_text is None else storable(start.started_text),
+        "started_at": start.started_at,
+        "start_received_at": start.received_at,
+        "meter_start": start.meter_start,
+        "start_frame": storable(start.frame),
+    }
+
+
+def _row_of_stop(stop: StopText) -> dict[str, Any]:
+    return {
+        "stopped_text": None if stop.stopped_text is None else storable(stop.stopped_text),
+        "stopped_at": stop.stopped_at,
+        "stop_received_at": stop.received_at,
+        "meter_stop": stop.meter_stop,
+        "stop_id_tag": None if stop.id_tag is None else storable(stop.id_tag),
+        "reason": storable(stop.reason),
+        "stop_frame": storable(stop.frame),
+    }

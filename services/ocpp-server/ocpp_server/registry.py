@@ -1,0 +1,182 @@
+"""The stations connected to this replica: the newest connection of each wins."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from ocpp_server.answers import CallHandler
+from ocpp_server.domain.admission import decide
+from ocpp_server.domain.handshake import Admission, Handshake, Refusal
+from ocpp_server.domain.site_view import SiteView
+from ocpp_server.facilities import Facilities
+from ocpp_server.link import Front, Link, Receiver
+from ocpp_server.metrics import CONNECTED, REFUSED
+from ocpp_server.station import Station
+from shared.bus.port import Inbox
+from shared.contracts.message import Address, station_address
+from shared.contracts.site import SiteConfig
+from shared.contracts.station import StationRefused
+from shared.errors import ParkadeError
+from shared.passwords import password_matches
+
+logger = logging.getLogger(__name__)
+
+SWEEP_EVERY_S = 1.0
+SILENCE_GRACE_S = 30.0
+"""Silence that ends a link: two heartbeat intervals and this."""
+
+NORMAL = 1000
+GOING_AWAY = 1001
+TRY_AGAIN = 1013
+
+
+class Registry:
+    """Admits stations, serves each in a task of its own, and knows who is here."""
+
+    def __init__(
+        self,
+        facilities: Facilities,
+        inbox: Inbox,
+        group: asyncio.TaskGroup,
+        *,
+        handler_of: Callable[[Station], CallHandler],
+    ) -> None:
+        self._facilities = facilities
+        self._inbox = inbox
+        self._group = group
+        self._handler_of = handler_of
+        self._stations: dict[str, Station] = {}
+
+    @property
+    def front(self) -> Front:
+        """What the listener asks."""
+        return Front(admit=self.admit, opened=self.opened, refused=self.refused)
+
+    def station(self, station_id: str) -> Station | None:
+        """Return a station that is connected here."""
+        return self._stations.get(station_id)
+
+    async def admit(self, handshake: Handshake) -> Admission | Refusal:
+        """Decide about a connection; in a thread, because passwords are slow on purpose."""
+        site = self._facilities.view.site
+        return await asyncio.to_thread(decide, handshake, site, password_matches=password_matches)
+
+    def refused(self, handshake: Handshake, refusal: Refusal) -> None:
+        """Tell why a connection was refused, so that the operator can mend it."""
+        REFUSED.labels(refusal.reason.value).inc()
+        logger.info("%s refused: %s", handshake.peer, refusal.reason.value)
+        self._facilities.announcer.tell(
+            StationRefused(
+                station_id=handshake.identity[:64],
+                refused_at=self._facilities.clock.now(),
+                peer=handshake.peer,
+                reason=refusal.reason,
+                detail=refusal.detail,
+            )
+        )
+
+    def opened(self, link: Link) -> Receiver:
+        """Serve a station from now on."""
+        station = Station(link, self._facilities, handler_of=self._handler_of, on_closed=self._left)
+        self._group.create_task(self._serve(station))
+        return station.conversation
+
+    async def evicted(self, address: Address, epoch: int) -> None:
+        """Close the link to a station that has connected elsewhere."""
+        station = self._stations.get(address.name)
+        if station is not None and station.epoch < epoch:
+            station.close(NORMAL, "connected to another replica")
+
+    def site_changed(self, site: SiteConfig) -> None:
+        """Let every station feel the new site."""
+        self._facilities.view = SiteView.of(site)
+        self._facilities.forget_removed()
+        for station in tuple(self._stations.values()):
+            self._adapt(station)
+
+    def announce_all(self) -> None:
+        """Publish what is known of every station here."""
+        for station in self._stations.values():
+            station.announce_connected()
+
+    def sweep(self) -> None:
+        """Look at the time, for every station."""
+        limit_s = self._silence_limit_s
+        now = self._facilities.clock.monotonic()
+        for station in tuple(self._stations.values()):
+            if now - station.conversation.heard_at > limit_s:
+                station.close(GOING_AWAY, f"nothing heard for {limit_s:g} s")
+            else:
+                station.sweep()
+
+    async def run(self) -> None:
+        """Sweep once a second, until cancelled."""
+        while True:
+            await asyncio.sleep(SWEEP_EVERY_S)
+            self.sweep()
+
+    def close_all(self) -> None:
+        """Send every station away; they come back to whoever serves then."""
+        for station in tuple(self._stations.values()):
+            station.close(GOING_AWAY, "the server stops")
+
+    @property
+    def _silence_limit_s(self) -> float:
+        return 2 * self._facilities.view.site.ocpp_server.heartbeat_interval_s + SILENCE_GRACE_S
+
+    async def _serve(self, station: Station) -> None:
+        try:
+            if await self._take_over(station):
+                await station.run()
+        except ParkadeError as error:
+            logger.warning("%s cannot be served now: %s", station.id, error)
+        except Exception:
+            logger.exception("%s cannot be served", station.id)
+        finally:
+            station.close(TRY_AGAIN, "the server cannot serve this station now")
+            self._left(station)
+            await self._release(station)
+
+    async def _release(self, station: Station) -> None:
+        try:
+            await self._inbox.release(station_address(station.id), station.epoch)
+        except ParkadeError as error:
+            logger.warning("%s is not released: %s", station.id, error)
+
+    async def _take_over(self, station: Station) -> bool:
+        """Make this connection the one of its station; False when a newer one is known."""
+        ledger = self._facilities.ledger
+        station.epoch = await ledger.claim(station.id)
+        running = await ledger.open_transactions(station.id)
+        older = self._stations.get(station.id)
+        if not station.conversation.is_open or (older and older.epoch > station.epoch):
+            return False
+        self._stations[station.id] = station
+        if older is not None:
+            older.close(NORMAL, "replaced by a newer connection")
+        CONNECTED.set(len(self._stations))
+        station.restore(running)
+        await self._inbox.own(station_address(station.id), station.epoch)
+        logger.info("%s connected, epoch %s", station.id, station.epoch)
+        self._adapt(station)  # the site may have changed while it came in
+        station.announce_connected()
+        return True
+
+    def _left(self, station: Station) -> None:
+        """A link is gone. Only the newest connection of a station speaks for it."""
+        if self._stations.get(station.id) is not station:
+            return
+        del self._stations[station.id]
+        CONNECTED.set(len(self._stations))
+        logger.info("%s disconnected: %s", station.id, station.conversation.close_reason)
+        station.announce_disconnected()
+
+    def _adapt(self, station: Station) -> None:
+        """Fit one station to the new site."""
+        configured = self._facilities.view.configured_id(station.id)
+        if configured is not None and configured != station.id:
+            station.close(NORMAL, "configured under another spelling")
+        elif (configured is not None) != station.known:
+            station.known_changed(configured is not None)
+            station.announce_connected()
+        station.site_changed()

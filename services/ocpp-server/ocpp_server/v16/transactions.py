@@ -1,0 +1,189 @@
+"""Start and stop of transactions: recorded first, then told, then answered."""
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from ocpp_server.answers import Answer
+from ocpp_server.domain.frames import Call
+from ocpp_server.domain.meter_values import signed_values
+from ocpp_server.domain.timestamps import parse_timestamp
+from ocpp_server.ledger import Start, StopText, StoredEvent, Transaction
+from ocpp_server.station import Station
+from ocpp_server.v16.relaying import (
+    answer_of,
+    backend_answer,
+    billed_evse,
+    frame_of,
+    with_own_transaction_id,
+)
+from shared.contracts.message import Event
+from shared.contracts.ocpp import FrameReceived
+from shared.contracts.session import SessionEnded, SessionStarted
+from shared.contracts.site import Evse
+from shared.ids import pseudonym
+
+logger = logging.getLogger(__name__)
+
+
+async def start_transaction(station: Station, call: Call) -> Answer:
+    """OCPP 1.6, 4.8. The id is ours, whatever a backend calls it; the transaction exists even when
+    its token is refused (field notes 5.3, 22)."""
+    start = _start(station, call)
+    evse = station.evses.get(start.connector)
+
+    def events_of(transaction: Transaction) -> Sequence[Event]:
+        started = () if evse is None else (_session_started(transaction, evse),)
+        return (*started, *_frames(station, call, transaction, kind="start"))
+
+    transaction, stored = await station.facilities.ledger.record_start(start, events_of)
+    logger.info(
+        "%s: transaction %s started by %s", station.id, transaction.id, pseudonym(start.id_tag)
+    )
+    station.transaction_started(transaction)
+    answer = await _told(station, call, transaction, stored, kind="start")
+    if isinstance(answer, str):
+        answer = with_own_transaction_id(answer, transaction.id)
+    return answer or {
+        "transactionId": transaction.id,
+        "idTagInfo": station.token_info(start.id_tag),
+    }
+
+
+async def stop_transaction(station: Station, call: Call) -> Answer:
+    """OCPP 1.6, 4.10. Always accepted: a CALLERROR makes a station repeat it for ever (5.3, 20)."""
+    stop = _stop(station, call)
+
+    def events_of(transaction: Transaction) -> Sequence[Event]:
+        ended = () if transaction.evse_id is None else (_session_ended(transaction),)
+        return (*ended, *_frames(station, call, transaction, kind="stop"))
+
+    transaction, stored = await station.facilities.ledger.record_stop(stop, events_of)
+    await _keep_signed(station, call, transaction)
+    if transaction is None:
+        logger.warning("%s: stop of unknown transaction %s", station.id, stop.claimed_id)
+        answer = await backend_answer(station, call)
+    else:
+        logger.info("%s: transaction %s stopped: %.60r", station.id, transaction.id, stop.reason)
+        station.transaction_stopped(transaction)
+        answer = await _told(station, call, transaction, stored, kind="stop")
+    if answer is not None:
+        return answer
+    return {} if stop.id_tag is None else {"idTagInfo": station.token_info(stop.id_tag)}
+
+
+def _start(station: Station, call: Call) -> Start:
+    payload = call.payload
+    connector = payload["connectorId"]
+    evse = station.evses.get(connector)
+    return Start(
+        station_id=station.id,
+        station_known=station.known,
+        evse_id=None if evse is None else evse.id,
+        connector=connector,
+        id_tag=payload["idTag"],
+        started_text=payload.get("timestamp"),
+        started_at=parse_timestamp(payload.get("timestamp")),
+        meter_start=payload.get("meterStart"),
+        received_at=station.facilities.clock.now(),
+        frame=call.payload_text,
+    )
+
+
+def _stop(station: Station, call: Call) -> StopText:
+    payload = call.payload
+    return StopText(
+        station_id=station.id,
+        claimed_id=payload.get("transactionId"),
+        stopped_text=payload.get("timestamp"),
+        stopped_at=parse_timestamp(payload.get("timestamp")),
+        meter_stop=payload.get("meterStop"),
+        id_tag=payload.get("idTag"),
+        reason=payload.get("reason") or "Local",  # OCPP 1.6, 6.51: a missing reason is Local
+        received_at=station.facilities.clock.now(),
+        frame=call.payload_text,
+    )
+
+
+def _session_started(transaction: Transaction, evse: Evse) -> SessionStarted:
+    return SessionStarted(
+        session_id=transaction.session_id,
+        evse_id=evse.id,
+        station_id=transaction.station_id,
+        connector=transaction.connector,
+        started_at=transaction.started_at or transaction.start_received_at,
+        token=transaction.id_tag,
+        energy_start_wh=transaction.meter_start,
+        transaction_id=transaction.id,
+    )
+
+
+def _session_ended(transaction: Transaction) -> SessionEnded:
+    received_at = transaction.stop_received_at or transaction.start_received_at
+    return SessionEnded(
+        session_id=transaction.session_id,
+        evse_id=transaction.evse_id or "",
+        station_id=transaction.station_id,
+        connector=transaction.connector,
+        ended_at=transaction.stopped_at or received_at,
+        energy_stop_wh=transaction.meter_stop,
+        reason=transaction.reason or "",
+        token=transaction.id_tag,
+        transaction_id=transaction.id,
+    )
+
+
+def _frames(
+    station: Station, call: Call, transaction: Transaction, *, kind: str
+) -> tuple[FrameReceived, ...]:
+    """The frame for the backend that bills this transaction, if one does."""
+    if billed_evse(station, transaction.connector) is None:
+        return ()
+    frame = frame_of(
+        station,
+        call,
+        frame_id=f"{kind}-{transaction.id}",
+        connector=transaction.connector,
+        transaction_id=transaction.id,
+        wants_answer=True,
+    )
+    return (frame,)
+
+
+async def _told(
+    station: Station,
+    call: Call,
+    transaction: Transaction,
+    stored: Sequence[StoredEvent],
+    *,
+    kind: str,
+) -> Answer | None:
+    """Tell what was recorded, and return the backend's answer; None when we answer."""
+    facilities = station.facilities
+    evse = billed_evse(station, transaction.connector)
+    if evse is None:
+        await facilities.postman.deliver(stored)
+        return None
+    timeout_s = station.view.site.ocpp_server.backend_answer_timeout_s
+    with facilities.relay.expecting(f"{kind}-{transaction.id}") as waiting:
+        if stored:
+            is_safe = await facilities.postman.deliver(stored)
+        else:  # a repetition: the backend is asked again, and knows the frame by its id
+            (frame,) = _frames(station, call, transaction, kind=kind)
+            is_safe = await facilities.postman.publish(station.id, frame)
+        if not is_safe:
+            return None
+        answer = await facilities.relay.wait_for(waiting, evse, timeout_s=timeout_s)
+    return None if answer is None else answer_of(answer)
+
+
+async def _keep_signed(station: Station, call: Call, transaction: Transaction | None) -> None:
+    """Keep the signed values of transactionData byte for byte (S14)."""
+    entries: list[dict[str, Any]] = call.payload.get("transactionData") or []
+    await station.facilities.ledger.keep_signed(
+        station.id,
+        0 if transaction is None else transaction.connector,
+        transaction_id=None if transaction is None else transaction.id,
+        values=signed_values(entries),
+        received_at=station.facilities.clock.now(),
+    )
