@@ -1,0 +1,50 @@
+"""Who gets the minimum current when it does not suffice for all: one after another, in order."""
+
+import numpy as np
+
+from loadmgr.domain.fill import TOLERANCE_A, Members
+from loadmgr.domain.site_model import Bools, Floats, Ints, sum_by_row
+
+
+def admit(members: Members, *, order: Ints, need: Floats, room: Floats) -> Bools:
+    """Grant ``need`` (A) to EVSEs in ``order`` wherever it fits on all their rows.
+
+    The result is that of asking one by one. It is found in few batches: whoever fits even if all
+    before him are granted is in, whoever does not fit alone is out, and then again. A granted
+    later one takes no room from an undecided earlier one, because his sum has counted that one.
+    """
+    granted = np.zeros(len(need), dtype=bool)
+    undecided = np.zeros(len(need), dtype=bool)
+    undecided[order] = True
+    rank = np.zeros(len(need), dtype=np.intp)
+    rank[order] = np.arange(len(order))
+    mine = members.among(undecided)
+    by_rank = np.lexsort((rank[mine.evse], mine.row))
+    row, evse = mine.row[by_rank], mine.evse[by_rank]
+    room = room + TOLERANCE_A
+    while undecided.any():
+        wanted = np.where(undecided, need, 0.0)[evse]
+        fits = _all_of(evse, _running(row, wanted) <= room[row], len(need))
+        fits_alone = _all_of(evse, wanted <= room[row], len(need))
+        accepted = undecided & (fits | (need <= 0))
+        granted |= accepted
+        room = room - sum_by_row(row, np.where(accepted, need, 0.0)[evse], len(room))
+        undecided &= ~accepted & fits_alone
+    return granted
+
+
+def _all_of(evse: Ints, holds: Bools, count: int) -> Bools:
+    """Tell for which EVSEs something holds on every row."""
+    result = np.ones(count, dtype=bool)
+    result[evse[~holds]] = False
+    return result
+
+
+def _running(row: Ints, values: Floats) -> Floats:
+    """Return the running sum inside each row."""
+    if not len(row):
+        return values
+    running = np.cumsum(values)
+    first = np.flatnonzero(np.append(True, row[1:] != row[:-1]))
+    offset = running[first] - values[first]
+    return running - np.repeat(offset, np.diff(np.append(first, len(row))))

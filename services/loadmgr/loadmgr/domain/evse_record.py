@@ -1,0 +1,312 @@
+"""What is known of one EVSE, and how each fact changes it. Pure: the time is handed in.
+
+Times are seconds of UTC (``_s``). Facts that are too old to steer by are refused by age, never
+replaced by zero.
+"""
+
+from dataclasses import dataclass, field
+from math import isfinite
+
+from loadmgr.domain.reserve import EXCESS_A, FOLLOW_S, MARGIN_A, SEND_DELAY_S, Ladder
+from loadmgr.domain.site_model import NOTHING, EvseModel, Three
+from shared.contracts.charging import PermissionChanged, SetpointApplied, SetpointOutcome
+from shared.contracts.evse import EvseObserved, EvseState
+from shared.contracts.site import DeactivationPolicy
+
+NEVER = float("-inf")
+FRESH_S = 30.0
+"""A measured current older than this is unknown."""
+DRAWING_A = 1.0
+"""More than this on a line means that the car uses it."""
+LEARN_S = 10.0
+"""So long the same lines must be in use before the others are taken as unused."""
+UNUSED_S = 30.0
+"""So long a car must draw clearly less than offered before the rest is given away."""
+HEADROOM_A = 2.0
+"""Offered above what such a car draws, so that it is seen when it wants more."""
+CLEARLY_A = HEADROOM_A + MARGIN_A
+PERMISSION_S = 45.0
+"""Three missed repetitions: without a vehicle a permission does not outlive this."""
+SILENT_BOX_S = 30.0
+"""A box that answers no setpoint for so long may be judged by what it is measured to do."""
+DISOBEYS_AFTER_S = FOLLOW_S + 9.0
+IMPLAUSIBLE_TIMES = 3.0
+
+
+@dataclass(slots=True)
+class Sent:
+    """The last setpoint sent to an EVSE."""
+
+    revision: int
+    limit_a: float
+    sent_s: float
+    changed_s: float
+    """When this limit was first sent; repetitions renew the lease only."""
+    outcome: SetpointOutcome | None = None
+
+
+@dataclass(slots=True)
+class Permission:
+    """The last word of the backend of an EVSE."""
+
+    permitted: bool
+    limit_a: float | None
+    heard_s: float
+
+
+@dataclass(slots=True)
+class EvseRecord:
+    """Everything known of one EVSE. Nothing heard means offline."""
+
+    online: bool = False
+    state: EvseState | None = None
+    epoch: int = -1
+    line_a: tuple[float | None, float | None, float | None] = (None, None, None)
+    """At the box's own lines; an unwired line is zero unless it shows something."""
+    measured_s: float = NEVER
+    permission: Permission | None = None
+    sent: Sent | None = None
+    ladder: Ladder = field(default_factory=Ladder)
+    lease_until_s: float = NEVER
+    """From here on a box that cannot be reached has fallen back."""
+    must_resend: bool = False
+    moved_s: float = NEVER
+    """When its current last had a reason to change: another limit or another state."""
+    raised_s: float = NEVER
+    plugged_s: float = NEVER
+    used_lines: int | None = None
+    """Bit mask of the lines the car was seen to use; ``None`` = not known yet."""
+    candidate_lines: int = 0
+    candidate_s: float = NEVER
+    unused_since_s: float | None = None
+    cap_a: float | None = None
+    """What a car that leaves its offer unused is known to want; ``None`` = all it can get."""
+    waiting_s: float | None = None
+    turn_s: float | None = None
+    """Since when it has been given its minimum or more; ``None`` = it has nothing."""
+
+    @property
+    def may_have_vehicle(self) -> bool:
+        """A vehicle is plugged in, or current flows although the state is unknown."""
+        if self.state is None:
+            return (self.most_drawn_a or 0.0) > DRAWING_A
+        return self.state.has_vehicle
+
+    @property
+    def most_drawn_a(self) -> float | None:
+        """The highest measured line current; ``None`` when none is known."""
+        known = [amps for amps in self.line_a if amps is not None]
+        return max(known) if known else None
+
+    def is_measured(self, now_s: float) -> bool:
+        """Its current was measured recently."""
+        return now_s - self.measured_s <= FRESH_S
+
+    def measured_most_a(self, evse: EvseModel, now_s: float) -> Three:
+        """Return the current per grid phase; unknown is zero here, the limit covers it."""
+        return evse.most_on_grid(self._known_lines()) if self.is_measured(now_s) else NOTHING
+
+    def measured_least_a(self, evse: EvseModel, now_s: float) -> Three:
+        """Return what certainly flows per grid phase; unknown counts as nothing."""
+        return evse.least_on_grid(self._known_lines()) if self.is_measured(now_s) else NOTHING
+
+    def usage(self, evse: EvseModel) -> Three:
+        """Return 1.0 for each grid phase that the car may use."""
+        lines = evse.all_lines if self.used_lines is None else self.used_lines
+        return evse.usage_by_lines[lines]
+
+    def upper_a(self, now_s: float) -> float:
+        """Return the highest limit that may be in force.
+
+        Without a vehicle nobody has to follow, so what the box accepted counts at once.
+        """
+        follow_s = FOLLOW_S if self.state is None or self.state.has_vehicle else 0.0
+        return self.ladder.upper_a(now_s, follow_s)
+
+    def lower_a(self, evse: EvseModel, now_s: float) -> float:
+        """Return what may be sent and is certainly no raise.
+
+        A car that draws proves that its limit is at least its minimum and what it draws; that
+        counts as long as nothing has been sent.
+        """
+        if self.sent is not None:
+            return self.ladder.lower_a()
+        drawn_a = (self.most_drawn_a or 0.0) if self.is_measured(now_s) else 0.0
+        return max(drawn_a, evse.config.min_a) if drawn_a > DRAWING_A else 0.0
+
+    def upper_out_of_reach_a(self, fallback_a: float, now_s: float) -> float:
+        """Return the highest limit that may be in force when nobody can reach the box.
+
+        It may keep its last limit until its lease has run out, and then falls back (S8).
+        """
+        upper_a = self.ladder.upper_a(now_s) if now_s < self.lease_until_s else 0.0
+        return max(fallback_a, upper_a)
+
+    def upper_let_go_a(self, evse: EvseModel, policy: DeactivationPolicy, now_s: float) -> float:
+        """Return what may flow at an EVSE that the manager has let go (S9)."""
+        left_a = self.upper_out_of_reach_a(evse.config.fallback_a, now_s)
+        match policy:
+            case DeactivationPolicy.SWITCH_OFF:
+                return left_a
+            case DeactivationPolicy.MINIMUM:
+                return max(left_a, evse.config.min_a)
+            case DeactivationPolicy.CANCEL_LIMITS:
+                return max(left_a, evse.config.max_a)
+
+    def disobeys(self, now_s: float) -> bool:
+        """It accepted a limit and, after the time to follow, draws clearly more."""
+        sent, drawn_a = self.sent, self.most_drawn_a
+        if sent is None or drawn_a is None or sent.outcome is not SetpointOutcome.ACCEPTED:
+            return False
+        has_had_time = self.measured_s >= sent.changed_s + DISOBEYS_AFTER_S
+        return has_had_time and self.is_measured(now_s) and drawn_a > sent.limit_a + EXCESS_A
+
+    def observe(self, evse: EvseModel, seen: EvseObserved, *, lease_s: float, now_s: float) -> None:
+        """Take in an observation. One of an old connection is ignored."""
+        if seen.epoch < self.epoch:
+            return
+        if seen.online and (not self.online or seen.epoch > self.epoch):
+            self._came_online(evse, seen, lease_s=lease_s, now_s=now_s)
+        self.epoch, self.online = seen.epoch, seen.online
+        if not seen.online:
+            return
+        self._take_state(seen.state, now_s)
+        self._take_current(evse, seen, now_s)
+        self._learn_lines(evse, now_s)
+        self._judge_unused(evse, now_s)
+
+    def permit(self, word: PermissionChanged, now_s: float) -> None:
+        """Take in what the backend allows."""
+        limit_a = word.limit_a
+        if limit_a is not None and not isfinite(limit_a):
+            limit_a = 0.0  # a limit that cannot be read is the strictest
+        self.permission = Permission(word.permitted, limit_a, now_s)
+
+    def applied(self, evse: EvseModel, outcome: SetpointApplied, now_s: float) -> None:
+        """Take in what became of a setpoint."""
+        if outcome.outcome is SetpointOutcome.ACCEPTED:
+            self.ladder.accepted(outcome.revision, now_s)
+        elif outcome.outcome is SetpointOutcome.LEASE_EXPIRED:
+            self.ladder.fell_back(outcome.revision, evse.config.fallback_a, now_s)
+            self.must_resend = True
+        if self.sent is not None and outcome.revision == self.sent.revision:
+            self.sent.outcome = outcome.outcome
+
+    def note_sent(self, revision: int, limit_a: float, *, lease_s: float, now_s: float) -> None:
+        """Note a setpoint that is being sent; a raise is reserved from now on."""
+        before = self.sent
+        is_new = before is None or before.limit_a != limit_a
+        if before is not None and limit_a > before.limit_a:
+            self.raised_s, self.unused_since_s = now_s, None
+        if is_new:
+            self.moved_s = now_s
+        changed_s = now_s if is_new or before is None else before.changed_s
+        outcome = None if is_new or before is None else before.outcome
+        self.sent = Sent(revision, limit_a, now_s, changed_s, outcome)
+        self.ladder.sent(revision, limit_a, now_s)
+        self.lease_until_s = now_s + SEND_DELAY_S + lease_s + FOLLOW_S
+        self.must_resend = False
+
+    def retake(self, upper_a: float) -> None:
+        """Begin to steer it anew; up to ``upper_a`` may be in force until it accepts a limit."""
+        self.ladder, self.sent = Ladder(bound_a=upper_a), None
+
+    def lose(self) -> None:
+        """The station cannot be reached; what it said last is no longer the present."""
+        self.online = False
+
+    def _came_online(
+        self, evse: EvseModel, seen: EvseObserved, *, lease_s: float, now_s: float
+    ) -> None:
+        if self.lease_until_s == NEVER:  # what was set before this memory began may be in force
+            has_vehicle = seen.state is not None and seen.state.has_vehicle
+            told_a = seen.offered_a if has_vehicle else None
+            is_known = told_a is not None and 0 <= told_a <= evse.config.max_a
+            self.retake(told_a if told_a is not None and is_known else evse.config.max_a)
+            self.lease_until_s = now_s + SEND_DELAY_S + lease_s + FOLLOW_S
+        else:
+            self.retake(self.upper_out_of_reach_a(evse.config.fallback_a, now_s))
+        self.used_lines, self.candidate_lines = None, 0
+
+    def _take_state(self, state: EvseState | None, now_s: float) -> None:
+        had_vehicle, before = self.may_have_vehicle, self.state
+        if state is not before:
+            self.moved_s = now_s
+        self.state = state
+        if state is EvseState.A:
+            self._forget_vehicle(has_just_left=had_vehicle, now_s=now_s)
+        elif self.may_have_vehicle and not had_vehicle:
+            self.plugged_s = now_s
+
+    def _forget_vehicle(self, *, has_just_left: bool, now_s: float) -> None:
+        self.used_lines, self.candidate_lines = None, 0
+        self.unused_since_s, self.cap_a = None, None
+        self.waiting_s, self.turn_s, self.raised_s = None, None, NEVER
+        word = self.permission
+        if word is not None and (has_just_left or now_s - word.heard_s > PERMISSION_S):
+            self.permission = None
+
+    def _take_current(self, evse: EvseModel, seen: EvseObserved, now_s: float) -> None:
+        if seen.current_a is None or not seen.current_a.known:
+            self.line_a, self.measured_s = (None, None, None), NEVER
+            return
+        first, second, third = (
+            _plausible(evse, line, amps) for line, amps in enumerate(seen.current_a)
+        )
+        self.line_a = (first, second, third)
+        self.measured_s = min(seen.observed_at.timestamp(), now_s)
+        self._believe_silent_box(now_s)
+
+    def _believe_silent_box(self, now_s: float) -> None:
+        """Accept for a box that never answers what its car proves by drawing just its limit."""
+        sent, drawn_a = self.sent, self.most_drawn_a
+        if sent is None or drawn_a is None or None in self.line_a or sent.limit_a <= 0:
+            return
+        is_silent = sent.outcome in {None, SetpointOutcome.FAILED}
+        is_at_limit = sent.limit_a - 1.0 <= drawn_a <= sent.limit_a + MARGIN_A
+        if is_silent and is_at_limit and now_s >= sent.changed_s + SILENT_BOX_S:
+            self.ladder.accepted(sent.revision, now_s - FOLLOW_S)
+
+    def _learn_lines(self, evse: EvseModel, now_s: float) -> None:
+        drawn_a = self.most_drawn_a
+        if drawn_a is None or drawn_a <= DRAWING_A or not self.may_have_vehicle:
+            self.candidate_lines = 0
+            return
+        lines = sum(1 << i for i, a in enumerate(self.line_a) if a is None or a > DRAWING_A)
+        if self.used_lines is not None:
+            self.used_lines |= lines
+        elif lines != self.candidate_lines:
+            self.candidate_lines, self.candidate_s = lines, now_s
+        elif now_s >= self.candidate_s + LEARN_S:
+            self.used_lines = lines
+
+    def _judge_unused(self, evse: EvseModel, now_s: float) -> None:
+        sent, drawn_a = self.sent, self.most_drawn_a
+        if sent is None or drawn_a is None or None in self.line_a or not self.may_have_vehicle:
+            self.unused_since_s = None
+            return
+        if self.cap_a is not None and drawn_a > self.cap_a - 1.0:
+            self.cap_a = None
+        if drawn_a >= sent.limit_a - CLEARLY_A or sent.limit_a <= evse.config.min_a:
+            self.unused_since_s = None
+        elif self.unused_since_s is None:
+            self.unused_since_s = now_s
+        elif now_s >= self.unused_since_s + UNUSED_S:
+            self.cap_a = max(evse.config.min_a, drawn_a + HEADROOM_A)
+
+    def _known_lines(self) -> Three:
+        first, second, third = (0.0 if amps is None else amps for amps in self.line_a)
+        return (first, second, third)
+
+
+def _plausible(evse: EvseModel, line: int, amps: float | None) -> float | None:
+    """Return a line current as far as it can be true; ``None`` = unknown.
+
+    Noise around zero is zero, and so is a line that the box does not have and says nothing about.
+    Energy does not flow back, and nothing carries several times what it is made for.
+    """
+    if amps is None:
+        return None if evse.all_lines >> line & 1 else 0.0
+    if not isfinite(amps) or amps < -DRAWING_A or amps > IMPLAUSIBLE_TIMES * evse.config.max_a:
+        return None
+    return max(amps, 0.0)

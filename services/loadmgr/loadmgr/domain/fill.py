@@ -1,0 +1,136 @@
+"""Water-filling: who gets how much when what there is does not suffice for all.
+
+``fill`` raises one level in every EVSE until a row is full or the EVSE has its maximum, so that
+nobody can be given more without taking it from somebody with less (lexicographic max-min), on all
+rows of the tree at once and exactly. It knows neither minimum currents nor steps.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from loadmgr.domain.site_model import Bools, Floats, Ints, SiteModel, sum_by_row
+
+TOLERANCE_A = 1e-7
+UNBOUND = -1
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Members:
+    """Which EVSE loads which row, as parallel arrays sorted by row."""
+
+    row: Ints
+    evse: Ints
+
+    @classmethod
+    def of(cls, model: SiteModel, usage: Floats) -> "Members":
+        """Keep the pairs on phases that are in use (``usage`` is N x 3, 1.0 = in use)."""
+        used = usage[model.pair_evse, model.pair_phase] > 0
+        return cls(row=model.pair_row[used], evse=model.pair_evse[used])
+
+    def among(self, chosen: Bools) -> "Members":
+        """Keep the pairs of chosen EVSEs."""
+        kept = chosen[self.evse]
+        return Members(row=self.row[kept], evse=self.evse[kept])
+
+    def row_sums(self, amps: Floats, rows: int) -> Floats:
+        """Add up one current per EVSE on every row."""
+        return sum_by_row(self.row, amps[self.evse], rows)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Filled:
+    """What ``fill`` gave, and the row that bound each EVSE (``UNBOUND`` = its own maximum)."""
+
+    amps: Floats
+    row: Ints
+
+
+def fill(members: Members, *, lo: Floats, hi: Floats, weight: Floats, room: Floats) -> Filled:
+    """Share ``room`` (A per row) among EVSEs as ``clip(weight * level, lo, hi)``.
+
+    ``lo`` is granted unseen: where it alone exceeds a row, its members stay at ``lo``.
+    """
+    amps, bound = hi.copy(), np.full(len(hi), UNBOUND)
+    curve = _Curve(members, lo, hi, weight)
+    is_open = np.zeros(len(hi), dtype=bool)
+    is_open[members.evse] = True
+    room = room.copy()
+    while is_open.any():
+        level = curve.levels(is_open, room)
+        own, row = _lowest(members, level, is_open)
+        settled = is_open & (_at_bottleneck(members, level, own, is_open) | (own * weight >= hi))
+        given = np.clip(own * weight, lo, hi)
+        amps[settled] = given[settled]
+        bound[settled] = np.where(given[settled] < hi[settled] - TOLERANCE_A, row[settled], UNBOUND)
+        room -= members.row_sums(np.where(settled, amps, 0.0), len(room))
+        is_open &= ~settled
+    return Filled(amps=amps, row=bound)
+
+
+def _lowest(members: Members, level: Floats, is_open: Bools) -> tuple[Floats, Ints]:
+    """Return each EVSE's lowest level over its rows, and the row where that is."""
+    own = np.full(len(is_open), np.inf)
+    np.minimum.at(own, members.evse, level[members.row])
+    row = np.full(len(is_open), UNBOUND)
+    tight = level[members.row] <= own[members.evse]
+    # Rows are sorted parents first: written in reverse, the row nearest to the root is named.
+    row[members.evse[tight][::-1]] = members.row[tight][::-1]
+    return own, row
+
+
+def _at_bottleneck(members: Members, level: Floats, own: Floats, is_open: Bools) -> Bools:
+    """Tell who sits on a row of which every open member has that row's level.
+
+    Such a row is full whatever happens elsewhere; the row of the lowest level is always one.
+    """
+    open_pair = is_open[members.evse]
+    lower = open_pair & (own[members.evse] < level[members.row])
+    is_bottleneck = np.ones(len(level), dtype=bool)
+    is_bottleneck[members.row[lower]] = False
+    found = np.zeros(len(is_open), dtype=bool)
+    found[members.evse[open_pair & is_bottleneck[members.row]]] = True
+    return found
+
+
+class _Curve:
+    """For every row the piecewise linear sum of its members' currents over the level."""
+
+    def __init__(self, members: Members, lo: Floats, hi: Floats, weight: Floats) -> None:
+        row = np.concatenate([members.row, members.row])
+        evse = np.concatenate([members.evse, members.evse])
+        starts = np.arange(len(row)) < len(members.row)
+        at = np.where(starts, lo[evse], hi[evse]) / weight[evse]
+        order = np.lexsort((at, row))
+        self._row, self._evse, self._at = row[order], evse[order], at[order]
+        self._slope = np.where(starts[order], 1.0, -1.0) * weight[self._evse]
+        self._is_first = np.ones(len(row), dtype=bool)
+        self._is_first[1:] = self._row[1:] != self._row[:-1]
+        self._first = np.flatnonzero(self._is_first)
+        self._size = np.diff(np.append(self._first, len(row)))
+        self._run = np.where(self._is_first, 0.0, np.diff(self._at, prepend=0.0))
+        self._members, self._lo = members, lo
+
+    def levels(self, is_open: Bools, room: Floats) -> Floats:
+        """Return the level at which each row is full; infinite where it never is."""
+        base = self._members.row_sums(np.where(is_open, self._lo, 0.0), len(room))
+        slope = self._segment_sums(np.where(is_open[self._evse], self._slope, 0.0))
+        before = np.where(self._is_first, 0.0, np.roll(slope, 1))
+        total = base[self._row] + self._segment_sums(before * self._run)
+        reached = np.flatnonzero(total >= room[self._row] - TOLERANCE_A)
+        level = np.full(len(room), np.inf)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            back = (total[reached] - room[self._row[reached]]) / before[reached]
+        exact = self._at[reached] - np.where(before[reached] > 0, np.maximum(back, 0.0), 0.0)
+        level[self._row[reached][::-1]] = exact[::-1]  # the first point that reaches counts
+        has_open = np.zeros(len(room), dtype=bool)
+        has_open[self._members.row[is_open[self._members.evse]]] = True
+        level[~has_open] = np.inf
+        level[has_open & (base >= room - TOLERANCE_A)] = 0.0
+        return level
+
+    def _segment_sums(self, values: Floats) -> Floats:
+        """Return the running sum inside each row."""
+        running = np.cumsum(values)
+        offset = running[self._first] - values[self._first]
+        return running - np.repeat(offset, self._size)

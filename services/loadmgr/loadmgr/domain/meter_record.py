@@ -1,0 +1,102 @@
+"""What one meter showed, and what follows of it for everything that load management cannot steer.
+
+Per phase: the estimate rises at once and falls only when 30 s have shown less.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from loadmgr.domain.evse_record import NEVER
+from loadmgr.domain.site_model import NOTHING, Three
+
+WINDOW_S = 30.0
+LONG_WINDOW_S = 900.0
+HOLD_S = 10.0
+"""Silence up to here changes nothing; then the maximum of the last 15 minutes counts."""
+LOST_S = 60.0
+"""Silence from here on is a lost meter: the configured worst case counts if it is larger."""
+
+
+@dataclass(slots=True)
+class PhaseRecord:
+    """One phase of a meter."""
+
+    heard_s: float = NEVER
+    recent: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=300))
+    """(time, uncontrolled current) of the last 30 s, falling: the first is the maximum."""
+    minutes: deque[tuple[int, float]] = field(default_factory=deque)
+    """(minute, its maximum) of the last 15 minutes."""
+
+    def add(self, uncontrolled_a: float, now_s: float) -> None:
+        """Take in an estimate."""
+        self.heard_s = now_s
+        while self.recent and self.recent[-1][1] <= uncontrolled_a:
+            self.recent.pop()
+        self.recent.append((now_s, uncontrolled_a))
+        while self.recent[0][0] < now_s - WINDOW_S:
+            self.recent.popleft()
+        self._add_to_minute(int(now_s // 60), uncontrolled_a)
+
+    def is_lost(self, now_s: float) -> bool:
+        """It is silent for so long that the worst case counts; so it is before its first word."""
+        return now_s - self.heard_s > LOST_S
+
+    def uncontrolled_a(self, worst_a: float, now_s: float) -> float:
+        """Return what may flow beside the EVSEs. Silence makes it the worst known, then worse."""
+        silent_s = now_s - self.heard_s
+        if silent_s <= HOLD_S:
+            return self.recent[0][1]
+        seen_a = max((amps for _, amps in self.minutes), default=0.0)
+        return seen_a if silent_s <= LOST_S else max(worst_a, seen_a)
+
+    def last_window_a(self) -> float | None:
+        """Return the present estimate, or ``None`` before the first."""
+        return self.recent[0][1] if self.recent else None
+
+    def _add_to_minute(self, minute: int, uncontrolled_a: float) -> None:
+        if self.minutes and self.minutes[-1][0] == minute:
+            uncontrolled_a = max(uncontrolled_a, self.minutes.pop()[1])
+        self.minutes.append((minute, uncontrolled_a))
+        while self.minutes[0][0] < minute - LONG_WINDOW_S // 60:
+            self.minutes.popleft()
+
+
+@dataclass(slots=True)
+class MeterRecord:
+    """One meter."""
+
+    phases: tuple[PhaseRecord, PhaseRecord, PhaseRecord] = field(
+        default_factory=lambda: (PhaseRecord(), PhaseRecord(), PhaseRecord())
+    )
+    current_a: Three = NOTHING
+    """The last known reading, to recognise a jump."""
+
+    def is_lost(self, now_s: float) -> bool:
+        """One of its phases has been silent for too long."""
+        return any(phase.is_lost(now_s) for phase in self.phases)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """What managed EVSEs drew at the moment of a sample: as measured, and between what bounds."""
+
+    measured_a: float
+    least_a: float
+    most_a: float
+
+
+def estimate(shown_a: float, drawn: Drawn, *, before_a: float | None, limit_a: float) -> float:
+    """Return the uncontrolled current of one phase from a grid meter's reading.
+
+    While EVSEs are changing, meter and boxes do not speak of the same moment. As long as the
+    estimate before can still be true it stays; outside it moves to the nearest possible value.
+    On a phase that is really overloaded only what is measured is taken off. Export never counts as
+    room: the sun may go within the second.
+    """
+    measured_a = max(0.0, shown_a - drawn.measured_a)
+    if before_a is None:
+        return measured_a
+    highest_a = max(0.0, shown_a - drawn.least_a)
+    lowest_a = max(0.0, shown_a - drawn.most_a)
+    possible_a = min(max(before_a, lowest_a), highest_a)
+    return max(possible_a, measured_a) if shown_a > limit_a else possible_a

@@ -1,0 +1,152 @@
+"""Everything that load management knows, and how each fact changes it. Pure: no I/O, no clock."""
+
+from dataclasses import dataclass, field
+
+from loadmgr.domain.evse_record import NEVER, EvseRecord
+from loadmgr.domain.meter_record import MeterRecord
+from loadmgr.domain.site_model import EvseModel, SiteModel
+from loadmgr.domain.uncontrolled import take_sample
+from shared.contracts.charging import ApplySetpoint, PermissionChanged, SetpointApplied
+from shared.contracts.evse import EvseObserved
+from shared.contracts.message import Event
+from shared.contracts.meter import MeterSampled
+from shared.contracts.station import StationDisconnected
+
+QUANTUM_S = 900.0
+"""A turn: so long an EVSE keeps its minimum while others wait for theirs."""
+JUMP_A = 1.0
+"""A meter that moves by more than this is worth a decision at once."""
+
+
+@dataclass(slots=True)
+class State:
+    """The memory of load management; empty after a start."""
+
+    evses: dict[str, EvseRecord] = field(default_factory=dict)
+    meters: dict[str, MeterRecord] = field(default_factory=dict)
+    revision: int = 0
+    """The last setpoint revision given."""
+
+    def fit(self, model: SiteModel, now_s: float, *, before: SiteModel | None = None) -> None:
+        """Keep a record for everything that the site has, and nothing else.
+
+        What was not steered in the site before may have any limit that was left to it.
+        """
+        ids = [evse.config.id for evse in model.evses]
+        self.evses = {id_: self.evses.get(id_, EvseRecord()) for id_ in ids}
+        self.meters = {id_: self.meters.get(id_, MeterRecord()) for id_ in model.meters}
+        for old in () if before is None else before.evses:
+            record = self.evses.get(old.config.id)
+            if record is None or before is None:
+                continue
+            if not before.is_steering:
+                record.retake(old.config.max_a if record.online else old.config.fallback_a)
+            elif not old.config.enabled:
+                record.retake(record.upper_let_go_a(old, before.site.deactivation, now_s))
+
+    def hear(self, model: SiteModel, event: Event, now_s: float) -> bool:
+        """Take in a fact; return whether it is worth a decision at once."""
+        match event:
+            case EvseObserved():
+                return self._hear_evse(model, event, now_s)
+            case MeterSampled():
+                return self._hear_meter(model, event, now_s)
+            case SetpointApplied():
+                return self._hear_applied(model, event, now_s)
+            case PermissionChanged():
+                return self._hear_permission(event, now_s)
+            case StationDisconnected():
+                return self._lose_connection(model, event)
+        return False
+
+    def lose_station(self, model: SiteModel, station_id: str) -> bool:
+        """Nobody holds this station any more; return whether that is news."""
+        return self._lose([e for e in model.evses if e.station_id == station_id])
+
+    def note_decision(
+        self, model: SiteModel, setpoints: tuple[ApplySetpoint, ...], now_s: float
+    ) -> None:
+        """Remember what is about to be sent; what is raised is reserved from now on."""
+        for setpoint in setpoints:
+            self.revision = max(self.revision, setpoint.revision)
+            self.evses[setpoint.evse_id].note_sent(
+                setpoint.revision, setpoint.limit_a, lease_s=model.site.lease_s, now_s=now_s
+            )
+
+    def note_turns(self, served: frozenset[str], waiting: frozenset[str], now_s: float) -> None:
+        """Remember since when each EVSE is served or waits; nobody waiting renews a turn."""
+        for evse_id, record in self.evses.items():
+            if evse_id in served:
+                if record.turn_s is None or now_s >= record.turn_s + QUANTUM_S:
+                    record.turn_s = now_s
+                record.waiting_s = None
+            elif evse_id in waiting:
+                record.waiting_s = now_s if record.waiting_s is None else record.waiting_s
+                record.turn_s = None
+            else:
+                record.turn_s = record.waiting_s = None
+
+    def _hear_evse(self, model: SiteModel, seen: EvseObserved, now_s: float) -> bool:
+        record, evse = self.evses.get(seen.evse_id), model.evse_by_id.get(seen.evse_id)
+        if record is None or evse is None:
+            return False
+        before = (record.online, record.state, record.may_have_vehicle, record.epoch)
+        record.observe(evse, seen, lease_s=model.site.lease_s, now_s=now_s)
+        return before != (record.online, record.state, record.may_have_vehicle, record.epoch)
+
+    def _hear_meter(self, model: SiteModel, sample: MeterSampled, now_s: float) -> bool:
+        meter = self.meters.get(sample.meter_id)
+        if meter is None:
+            return False
+        take_sample(model, self.evses, meter, sample, now_s=now_s)
+        before = meter.current_a
+        first, second, third = (
+            old if new is None else new for old, new in zip(before, sample.current_a, strict=True)
+        )
+        meter.current_a = (first, second, third)
+        return any(
+            abs(new - old) > JUMP_A for old, new in zip(before, meter.current_a, strict=True)
+        )
+
+    def _hear_applied(self, model: SiteModel, outcome: SetpointApplied, now_s: float) -> bool:
+        record, evse = self.evses.get(outcome.evse_id), model.evse_by_id.get(outcome.evse_id)
+        if record is None or evse is None:
+            return False
+        record.applied(evse, outcome, now_s)
+        return True
+
+    def _hear_permission(self, word: PermissionChanged, now_s: float) -> bool:
+        record = self.evses.get(word.evse_id)
+        if record is None:
+            return False
+        before = record.permission
+        record.permit(word, now_s)
+        if before is None:
+            return True
+        return (before.permitted, before.limit_a) != (word.permitted, word.limit_a)
+
+    def _lose_connection(self, model: SiteModel, gone: StationDisconnected) -> bool:
+        station_id = gone.station_id.casefold()
+        evses = [e for e in model.evses if e.station_id.casefold() == station_id]
+        return self._lose([e for e in evses if self.evses[e.config.id].epoch <= gone.epoch])
+
+    def _lose(self, evses: list[EvseModel]) -> bool:
+        records = [self.evses[evse.config.id] for evse in evses]
+        was_online = any(record.online for record in records)
+        for record in records:
+            record.lose()
+        return was_online
+
+
+def turn_key(record: EvseRecord, now_s: float) -> tuple[int, float]:
+    """Return the place in the queue for the minimum current: lower is served first.
+
+    Who is in his turn keeps it. Then the one who has waited longest; a turn that is over counts as
+    waiting from its end.
+    """
+    if record.turn_s is not None:
+        ends_s = record.turn_s + QUANTUM_S
+        return (0, record.turn_s) if now_s < ends_s else (1, ends_s)
+    if record.waiting_s is not None:
+        return (1, record.waiting_s)
+    return (1, now_s if record.plugged_s == NEVER else record.plugged_s)

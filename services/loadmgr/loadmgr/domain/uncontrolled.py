@@ -1,0 +1,103 @@
+"""What flows on each circuit beside the EVSEs: measured where there is a meter, else worst case."""
+
+from math import isfinite
+
+import numpy as np
+
+from loadmgr.domain.evse_record import EvseRecord
+from loadmgr.domain.meter_record import Drawn, MeterRecord, estimate
+from loadmgr.domain.site_model import Bools, EvseModel, Floats, SiteModel, Three
+from shared.contracts.meter import MeterSampled
+from shared.contracts.site import Meter, MeterRole
+from shared.units import PHASES
+
+MOTION_S = 15.0
+"""So long after a new limit or state a box's own figure may lag behind the meter's."""
+
+
+def take_sample(
+    model: SiteModel,
+    records: dict[str, EvseRecord],
+    meter: MeterRecord,
+    sample: MeterSampled,
+    *,
+    now_s: float,
+) -> None:
+    """Turn a reading into estimates. A phase that the meter does not tell ages instead."""
+    config = model.meters[sample.meter_id]
+    circuit = model.circuit_index(config.circuit)
+    drawn = _drawn(model.below[circuit], records, now_s) if config.role is MeterRole.GRID else None
+    heard_s = min(sample.sampled_at.timestamp(), now_s)
+    for index, (phase, shown_a) in enumerate(zip(meter.phases, sample.current_a, strict=True)):
+        if shown_a is None or not isfinite(shown_a) or heard_s < phase.heard_s:
+            continue
+        if drawn is None:
+            phase.add(max(0.0, shown_a), heard_s)
+            continue
+        limit_a = model.circuits[circuit].limit_a.on(PHASES[index])
+        before_a = phase.last_window_a()
+        phase.add(estimate(shown_a, drawn[index], before_a=before_a, limit_a=limit_a), heard_s)
+
+
+def _drawn(
+    evses: tuple[EvseModel, ...], records: dict[str, EvseRecord], now_s: float
+) -> list[Drawn]:
+    sums = [[0.0, 0.0, 0.0] for _ in range(3)]
+    for evse in evses:
+        for total, amps in zip(sums, _drawn_by(evse, records[evse.config.id], now_s), strict=True):
+            for phase in range(3):
+                total[phase] += amps[phase]
+    return [
+        Drawn(measured_a=measured, least_a=least, most_a=most)
+        for measured, least, most in zip(*sums, strict=True)
+    ]
+
+
+def _drawn_by(evse: EvseModel, record: EvseRecord, now_s: float) -> tuple[Three, Three, Three]:
+    """Return what an EVSE is measured to draw, and the least and most it may, on the grid."""
+    seen = record.measured_least_a(evse, now_s)
+    if now_s - record.moved_s >= MOTION_S:
+        return seen, seen, seen
+    high = record.measured_most_a(evse, now_s)
+    upper_a, usage = record.upper_a(now_s), record.usage(evse)
+    sent_a = record.sent.limit_a if record.sent is not None else 0.0
+    least = (min(seen[0], sent_a), min(seen[1], sent_a), min(seen[2], sent_a))
+    most = (
+        max(high[0], usage[0] * upper_a),
+        max(high[1], usage[1] * upper_a),
+        max(high[2], usage[2] * upper_a),
+    )
+    return seen, least, most
+
+
+def uncontrolled_rows(
+    model: SiteModel, meters: dict[str, MeterRecord], now_s: float
+) -> tuple[Floats, Bools]:
+    """Return the uncontrolled current of every row, and which rows count a lost meter's worst case.
+
+    A grid meter tells all of its circuit. A circuit without one carries its own consumers, measured
+    or ``uncontrolled_a``, and those of the circuits below.
+    """
+    amps = np.zeros((len(model.circuits), 3))
+    lost = np.zeros((len(model.circuits), 3), dtype=bool)
+    below = np.zeros_like(amps)
+    for index in reversed(range(len(model.circuits))):
+        worst_a = model.circuits[index].uncontrolled_a
+        for phase in range(3):
+            at = [(m, meters[m.id].phases[phase]) for m in model.meters_at[index]]
+            lost[index, phase] = any(record.is_lost(now_s) for _, record in at)
+            grid = [record for m, record in at if m.role is MeterRole.GRID]
+            whole_a = [r.uncontrolled_a(worst_a + below[index, phase], now_s) for r in grid]
+            own_a = [record.uncontrolled_a(worst_a, now_s) for _, record in at]
+            beside_a = sum(own_a) if own_a else worst_a
+            amps[index, phase] = max(whole_a) if whole_a else beside_a + below[index, phase]
+        if model.parents[index] >= 0:
+            below[model.parents[index]] += amps[index]
+    return amps.ravel(), lost.ravel()
+
+
+def silent_meters(
+    model: SiteModel, meters: dict[str, MeterRecord], now_s: float
+) -> frozenset[Meter]:
+    """Return the meters whose worst case counts."""
+    return frozenset(m for m in model.meters.values() if meters[m.id].is_lost(now_s))
