@@ -1,0 +1,5 @@
+"""Migrations of the gateway's outbox."""
+
+from shared.migration_env import run_migrations
+
+run_migrations()
