@@ -1,0 +1,62 @@
+"""The ASGI app: routes, errors, limits. It owns nothing; its parts are given to it."""
+
+from fastapi import APIRouter, Depends, FastAPI
+
+from api.body_limit import BodyLimit
+from api.deps import Parts, require_operator
+from api.problems import ProblemDocument, add_problem_handlers
+from api.routes import alarms, evses, history, sessions, setup, site, stations, streams
+from api.routes.site_parts import part_routes
+from shared.health import Health, add_health_routes
+
+PREFIX = "/api/v1"
+ERRORS: dict[int | str, dict[str, object]] = {
+    "4XX": {"model": ProblemDocument, "description": "What to do is in detail and problems"},
+    "5XX": {"model": ProblemDocument, "description": "Trying again later may help"},
+}
+TAGS = [
+    {"name": "site", "description": "The whole configuration, versioned"},
+    {"name": "circuits", "description": "Fuses"},
+    {"name": "evses", "description": "Outlets: configuration, present, orders"},
+    {"name": "meters", "description": "Meters on circuits"},
+    {"name": "tokens", "description": "RFID cards and other idTags"},
+    {"name": "ocpp-server", "description": "The port that stations connect to"},
+    {"name": "stations", "description": "Boxes, known and unknown; raw OCPP calls"},
+    {"name": "sessions", "description": "What was charged"},
+    {"name": "history", "description": "Samples over time"},
+    {"name": "alarms", "description": "What to look at"},
+    {"name": "streams", "description": "What happens, as it happens"},
+    {"name": "setup", "description": "First access"},
+]
+
+
+def build_app(parts: Parts, health: Health) -> FastAPI:
+    """Return the app over its parts."""
+    app = FastAPI(
+        title="Parkade",
+        summary="Charging manager for parking garages",
+        version="1",
+        openapi_tags=TAGS,
+    )
+    app.state.parts = parts
+    app.add_middleware(BodyLimit)
+    add_problem_handlers(app)
+    add_health_routes(app, health)
+    app.include_router(setup.pages)
+    app.include_router(setup.router, prefix=PREFIX, responses=ERRORS)
+    app.include_router(streams.router, prefix=PREFIX, responses=ERRORS)
+    app.include_router(_operator_routes(), prefix=PREFIX, responses=ERRORS)
+    return app
+
+
+def _operator_routes() -> APIRouter:
+    """Return what needs a token. Ids may contain slashes, so longer paths come first."""
+    routes = APIRouter(dependencies=[Depends(require_operator)])
+    routes.include_router(site.router)
+    routes.include_router(evses.router)
+    routes.include_router(part_routes())
+    routes.include_router(stations.router)
+    routes.include_router(sessions.router)
+    routes.include_router(history.router)
+    routes.include_router(alarms.router)
+    return routes

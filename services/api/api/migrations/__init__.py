@@ -1,0 +1,1 @@
+"""The api's tables, step by step."""

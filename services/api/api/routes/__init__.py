@@ -1,0 +1,1 @@
+"""The REST surface of design.md, section 9: each module one noun, functions thin."""

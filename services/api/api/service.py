@@ -1,0 +1,116 @@
+"""Builds the parts of the api and runs them."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+
+from api.access import Access
+from api.app import build_app
+from api.configuration import Configuration
+from api.deps import Parts
+from api.event_stream import EventStream
+from api.first_site import load_or_make_site
+from api.live import LiveView
+from api.projector import Projector
+from api.recorder import Recorder
+from api.settings import ApiSettings
+from api.site_publisher import SitePublisher
+from api.storage.access import AccessStore
+from api.storage.samples import SampleStore
+from api.storage.sessions import SessionStore
+from api.storage.sites import SiteStore
+from shared.bus.port import Bus
+from shared.clock import Clock
+from shared.contracts.site import SiteChanged
+from shared.health import Health
+from shared.http import listening_socket, serve_http
+from shared.store import Database, open_database
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+async def run(settings: ApiSettings, bus: Bus, *, clock: Clock, health: Health) -> None:
+    """Serve until cancelled."""
+    health.report("http", ok=False, detail="starting")
+    listener = listening_socket(settings.http_host, settings.http_port, setting="PARKADE_HTTP_PORT")
+    try:
+        async with _database(settings) as database:
+            await _run(
+                settings, bus, database=database, listener=listener, clock=clock, health=health
+            )
+    finally:
+        listener.close()
+
+
+@asynccontextmanager
+async def _database(settings: ApiSettings) -> AsyncIterator[Database]:
+    url = settings.database_url_for("api")
+    database = await open_database(url, service="api", migrations=MIGRATIONS)
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+async def _run(
+    settings: ApiSettings,
+    bus: Bus,
+    *,
+    database: Database,
+    listener: socket.socket,
+    clock: Clock,
+    health: Health,
+) -> None:
+    parts = await build_parts(settings, bus, database=database, clock=clock)
+    recorder = Recorder(
+        parts.samples,
+        parts.configuration.current,
+        clock=clock,
+        interval=timedelta(seconds=settings.history_interval_s),
+        keep=timedelta(days=settings.history_days),
+    )
+    projector = Projector(
+        bus, parts.sessions, live=parts.live, recorder=recorder, stream=parts.stream
+    )
+    publisher = SitePublisher(bus, parts.configuration, clock=clock)
+    parts.configuration.on_change(parts.live.use_site)
+    parts.configuration.on_change(recorder.use_site)
+    changes = await bus.listen([SiteChanged], parts.configuration.heard)
+    port = listener.getsockname()[1]
+    try:
+        async with asyncio.TaskGroup() as group:
+            await projector.open()
+            await publisher.open()
+            group.create_task(parts.configuration.watch(health))
+            group.create_task(projector.watch())
+            group.create_task(publisher.watch())
+            group.create_task(recorder.run())
+            group.create_task(serve_http(build_app(parts, health), listener))
+            await parts.access.print_setup_link(settings.http_host, port)
+            site = parts.configuration.current
+            health.report("site", ok=True, detail=f"revision {site.revision}")
+            health.report("http", ok=True, detail=f"port {port}")
+    finally:
+        await changes.close()
+        await projector.close()
+
+
+async def build_parts(
+    settings: ApiSettings, bus: Bus, *, database: Database, clock: Clock
+) -> Parts:
+    """Return what routes work with, over one database and one bus."""
+    store = SiteStore(database)
+    first = await load_or_make_site(store, settings.site_file, clock=clock)
+    return Parts(
+        bus=bus,
+        clock=clock,
+        configuration=Configuration(store, bus, clock=clock, first=first),
+        live=LiveView(first),
+        stream=EventStream(),
+        sessions=SessionStore(database),
+        samples=SampleStore(database),
+        access=Access(AccessStore(database), admin_token=settings.admin_token, clock=clock),
+    )

@@ -1,0 +1,22 @@
+"""Where the api listens, who may come in, and how long history is kept."""
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+
+from shared.settings import ServiceSettings
+
+
+class ApiSettings(ServiceSettings):
+    """Deployment settings of the api."""
+
+    http_host: str = "127.0.0.1"
+    """Plain HTTP, so this machine only unless asked otherwise; put a TLS proxy before it."""
+    http_port: int = Field(default=8080, ge=0, le=65535)
+    admin_token: SecretStr | None = Field(default=None, min_length=16)
+    """Bearer token for automation. None = a set-up link is printed until somebody used it."""
+    site_file: Path | None = None
+    """YAML site taken over at the first start, when the database holds none."""
+    history_days: int = Field(default=90, ge=1, le=3650)
+    history_interval_s: float = Field(default=10.0, ge=1, le=3600)
+    """One row of each EVSE and meter in this time, and one at every change of state."""

@@ -1,0 +1,1 @@
+"""The tables of the api, and everything that speaks SQL to them."""

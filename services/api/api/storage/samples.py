@@ -1,0 +1,68 @@
+"""Samples: bulk rows, written in batches and read thinned."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, delete, func, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from api.domain.samples import Sample
+from api.storage.tables import samples
+from shared.store import Database
+
+
+@dataclass(frozen=True, kw_only=True)
+class Span:
+    """The samples of one source in a time span; ``until`` is excluded."""
+
+    kind: str
+    source: str
+    since: datetime
+    until: datetime
+
+
+class SampleStore:
+    """The table ``samples``."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(self, batch: Sequence[Sample]) -> None:
+        """Store rows; one that is there already (another replica heard it too) is left alone."""
+        dialect = sqlite if self._database.is_sqlite else postgresql
+        statement = dialect.insert(samples).on_conflict_do_nothing()
+        async with self._database.transaction() as connection:
+            await connection.execute(statement, [asdict(sample) for sample in batch])
+
+    async def forget_before(self, moment: datetime) -> int:
+        """Delete what is older, and return how many rows that were."""
+        async with self._database.transaction() as connection:
+            gone = await connection.execute(delete(samples).where(samples.c.at < moment))
+            return int(gone.rowcount)
+
+    async def read(self, span: Span, *, most: int) -> list[Sample]:
+        """Return at most some ``most`` rows, evenly chosen, the last one always among them.
+
+        The database chooses, so that a quarter of a year is not loaded to draw one line.
+        """
+        here = _condition(span)
+        number = func.row_number().over(order_by=samples.c.at.desc()).label("number")
+        async with self._database.transaction() as connection:
+            counting = select(func.count()).select_from(samples).where(here)
+            total = int(await connection.scalar(counting) or 0)
+            step = max(1, -(-total // most))
+            numbered = select(samples, number).where(here).subquery()
+            chosen = (numbered.c.number - 1) % step == 0
+            columns = [numbered.c[column.name] for column in samples.c]
+            rows = await connection.execute(select(*columns).where(chosen).order_by(numbered.c.at))
+            return [Sample(**row._mapping) for row in rows]  # noqa: SLF001 - public, despite its name
+
+
+def _condition(span: Span) -> ColumnElement[bool]:
+    return (
+        (samples.c.kind == span.kind)
+        & (samples.c.source == span.source)
+        & (samples.c.at >= span.since)
+        & (samples.c.at < span.until)
+    )

@@ -1,0 +1,268 @@
+"""The rulebook of a site as a table: what is written, and what the operator is told."""
+
+from collections.abc import Callable
+from copy import deepcopy
+from typing import Any
+
+import pytest
+
+from api.domain.problem import Severity, errors_in
+from api.domain.site_rules import problems
+from shared.contracts.site import SiteConfig
+from shared.passwords import hash_password
+
+GOOD: dict[str, Any] = {
+    "circuits": [
+        {"id": "main", "limit_a": 63},
+        {"id": "row", "parent": "main", "limit_a": 32},
+    ],
+    "stations": [
+        {"id": "Box-1", "protocol": "ocpp"},
+        {"id": "Box-2", "protocol": "modbus", "modbus": {"template": "t", "host": "h"}},
+    ],
+    "evses": [
+        {"id": "a", "station": "Box-1", "connector": 1, "circuit": "row"},
+        {"id": "b", "station": "Box-1", "connector": 2, "circuit": "row"},
+        {"id": "c", "station": "Box-2", "circuit": "main"},
+    ],
+    "meters": [{"id": "m", "circuit": "main", "modbus": {"template": "t", "host": "h"}}],
+    "tokens": [{"id": "04AA"}],
+}
+BACKEND = {"url": "wss://backend.example/", "client_id": "G1"}
+
+Change = Callable[[dict[str, Any]], object]
+
+
+def set_in(*path: str | int, value: Any) -> Change:
+    """Return a change that writes one value."""
+
+    def change(site: dict[str, Any]) -> None:
+        here: Any = site
+        for step in path[:-1]:
+            here = here[step]
+        here[path[-1]] = value
+
+    return change
+
+
+def append(name: str, **part: Any) -> Change:
+    """Return a change that adds one part."""
+    return lambda site: site[name].append(part)
+
+
+def every(*changes: Change) -> Change:
+    """Return all changes as one."""
+    return lambda site: [change(site) for change in changes]
+
+
+def site_with(change: Change) -> SiteConfig:
+    document = deepcopy(GOOD)
+    change(document)
+    return SiteConfig.model_validate(document)
+
+
+CASES: list[tuple[str, Change, list[str]]] = [
+    ("a good site has no problems", lambda _: None, []),
+    (
+        "ids are unique",
+        append("circuits", id="row", parent="main", limit_a=1),
+        ["circuits[row].id"],
+    ),
+    ("EVSE ids are unique", set_in("evses", 1, "id", value="a"), ["evses[a].id"]),
+    (
+        "station ids are unique in any case",
+        append("stations", id="BOX-1", protocol="ocpp"),
+        ["stations[box-1].id"],
+    ),
+    ("token ids are unique in any case", append("tokens", id="04aa"), ["tokens[04aa].id"]),
+    (
+        "a site has a root",
+        set_in("circuits", 0, "parent", value="row"),
+        ["circuits", "circuits[main].parent", "circuits[row].parent"],
+    ),
+    (
+        "a site has one root",
+        append("circuits", id="other", limit_a=1),
+        ["circuits[other].parent"],
+    ),
+    (
+        "parents exist",
+        set_in("circuits", 1, "parent", value="nowhere"),
+        ["circuits[row].parent"],
+    ),
+    (
+        "no circuit is its own parent",
+        append("circuits", id="x", parent="x", limit_a=1),
+        ["circuits[x].parent"],
+    ),
+    (
+        "a circuit below a loop is not in it",
+        every(
+            append("circuits", id="x", parent="y", limit_a=1),
+            append("circuits", id="y", parent="x", limit_a=1),
+            append("circuits", id="z", parent="x", limit_a=1),
+        ),
+        ["circuits[x].parent", "circuits[y].parent"],
+    ),
+    ("circuits of EVSEs exist", set_in("evses", 0, "circuit", value="q"), ["evses[a].circuit"]),
+    ("stations of EVSEs exist", set_in("evses", 0, "station", value="q"), ["evses[a].station"]),
+    (
+        "stations are written in the same case",
+        set_in("evses", 2, "station", value="BOX-2"),
+        ["evses[c].station"],
+    ),
+    ("circuits of meters exist", set_in("meters", 0, "circuit", value="q"), ["meters[m].circuit"]),
+    (
+        "an outlet is one EVSE",
+        set_in("evses", 1, "connector", value=1),
+        ["evses[b].connector"],
+    ),
+    (
+        "EVSEs of one protocol share a backend's charge point",
+        every(
+            set_in("evses", 0, "backend", value=BACKEND),
+            set_in("evses", 1, "backend", value=BACKEND),
+        ),
+        [],
+    ),
+    (
+        "EVSEs of two protocols do not",
+        every(
+            set_in("evses", 0, "backend", value=BACKEND),
+            set_in("evses", 2, "backend", value=BACKEND),
+        ),
+        ["evses[c].backend.client_id"],
+    ),
+    (
+        "one charge point has one password",
+        every(
+            set_in("evses", 0, "backend", value=BACKEND),
+            set_in("evses", 1, "backend", value=BACKEND | {"password": "x"}),
+        ),
+        ["evses[b].backend.password"],
+    ),
+    (
+        "a mask without a stored password is no password",
+        set_in("evses", 0, "backend", value=BACKEND | {"password": "***"}),
+        ["evses[a].backend.password"],
+    ),
+    (
+        "passwords do not hide in URLs",
+        set_in("evses", 0, "backend", value=BACKEND | {"url": "wss://me:secret@backend/"}),
+        ["evses[a].backend.url"],
+    ),
+    (
+        "a hash of a station is a hash",
+        set_in("stations", 0, "password_hash", value="secret"),
+        ["stations[Box-1].password_hash"],
+    ),
+    (
+        "a hash of the server is a hash",
+        set_in("ocpp_server", value={"password_hash": "***"}),
+        ["ocpp_server.password_hash"],
+    ),
+    (
+        "a real hash is accepted",
+        set_in("stations", 0, "password_hash", value=hash_password("secret")),
+        [],
+    ),
+    (
+        "fallbacks fill a fuse up to its limit",
+        every(
+            set_in("evses", 0, "fallback_a", value=16), set_in("evses", 1, "fallback_a", value=16)
+        ),
+        [],
+    ),
+    (
+        "fallbacks below a fuse do not exceed it",
+        every(
+            set_in("evses", 0, "fallback_a", value=16), set_in("evses", 1, "fallback_a", value=16.1)
+        ),
+        ["circuits[row].limit_a.L1"],
+    ),
+    (
+        "other consumers count",
+        every(
+            set_in("evses", 0, "fallback_a", value=16),
+            set_in("circuits", 1, "uncontrolled_a", value=17),
+        ),
+        ["circuits[row].limit_a.L1"],
+    ),
+    (
+        "fallbacks count on every fuse above",
+        every(
+            set_in("evses", 0, "fallback_a", value=32),
+            set_in("evses", 2, "fallback_a", value=32),
+        ),
+        ["circuits[main].limit_a.L1"],
+    ),
+    (
+        "single-phase boxes count on the phase they are wired to",
+        every(
+            set_in("evses", 0, "fallback_a", value=20),
+            set_in("evses", 0, "phases", value=1),
+            set_in("evses", 1, "fallback_a", value=20),
+            set_in("evses", 1, "phases", value=1),
+            set_in("evses", 1, "rotation", value=["L2", "L3", "L1"]),
+        ),
+        [],
+    ),
+    (
+        "two single-phase boxes on L3 exceed L3",
+        every(
+            set_in("evses", 0, "fallback_a", value=20),
+            set_in("evses", 0, "phases", value=1),
+            set_in("evses", 0, "rotation", value=["L3", "L1", "L2"]),
+            set_in("evses", 1, "fallback_a", value=20),
+            set_in("evses", 1, "phases", value=1),
+            set_in("evses", 1, "rotation", value=["L3", "L2", "L1"]),
+        ),
+        ["circuits[row].limit_a.L3"],
+    ),
+    (
+        "unknown wiring counts on every phase",
+        every(
+            set_in("evses", 0, "fallback_a", value=20),
+            set_in("evses", 0, "phases", value=1),
+            set_in("evses", 0, "rotation", value=None),
+            set_in("evses", 1, "fallback_a", value=20),
+            set_in("evses", 1, "phases", value=1),
+            set_in("evses", 1, "rotation", value=["L2", "L3", "L1"]),
+        ),
+        ["circuits[row].limit_a.L2"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("claim", "change", "paths"), CASES, ids=[case[0] for case in CASES])
+def test_rule(claim: str, change: Change, paths: list[str]) -> None:
+    found = problems(site_with(change))
+    assert [problem.path for problem in found] == paths, claim
+    assert errors_in(found) == found
+    assert all(len(problem.message) > 20 for problem in found)
+
+
+def test_an_evse_that_can_never_charge_is_a_warning_only() -> None:
+    found = problems(site_with(set_in("circuits", 1, "limit_a", value=5)))
+    assert [(p.path, p.severity) for p in found] == [
+        ("evses[a].min_a", Severity.WARNING),
+        ("evses[b].min_a", Severity.WARNING),
+    ]
+    assert errors_in(found) == []
+
+
+def test_a_single_phase_evse_needs_its_minimum_on_its_own_phase_only() -> None:
+    limit = {"L1": 5, "L2": 32, "L3": 32}
+    on_l2 = every(
+        set_in("circuits", 1, "limit_a", value=limit),
+        set_in("evses", 0, "phases", value=1),
+        set_in("evses", 0, "rotation", value=["L2", "L3", "L1"]),
+    )
+    assert [problem.path for problem in problems(site_with(on_l2))] == ["evses[b].min_a"]
+
+
+def test_mistakes_in_the_tree_hide_the_rules_that_need_one() -> None:
+    both = every(
+        set_in("circuits", 1, "parent", value="row"), set_in("evses", 0, "fallback_a", value=32)
+    )
+    assert [problem.path for problem in problems(site_with(both))] == ["circuits[row].parent"]
