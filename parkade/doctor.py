@@ -8,7 +8,6 @@ from urllib.parse import urlsplit
 
 from api.settings import ApiSettings
 from ocpp_server.settings import OcppServerSettings
-
 from shared.errors import ConfigError
 from shared.http import listening_socket
 from shared.settings import ServiceSettings, load_settings
@@ -48,7 +47,9 @@ def _folder(folder: Path) -> Finding:
     return Finding("data folder", True, str(folder.absolute()))
 
 
-def _port(part: str, host: str, port: int, setting: str) -> Finding:
+def _port(part: str, host: str, port: int | None, setting: str) -> Finding:
+    if port is None:
+        return Finding(part, True, "not served here")
     try:
         listening_socket(host, port, setting=setting).close()
     except ConfigError as error:

@@ -13,7 +13,6 @@ from modbus_bridge.service import run as run_modbus_bridge
 from modbus_bridge.settings import ModbusBridgeSettings
 from ocpp_server.service import run as run_ocpp_server
 from ocpp_server.settings import OcppServerSettings
-
 from shared.runtime import Service
 from shared.settings import ServiceSettings
 

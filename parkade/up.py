@@ -8,7 +8,6 @@ from pathlib import Path
 
 from api.settings import ApiSettings
 from ocpp_server.settings import OcppServerSettings
-
 from parkade.compose import one_process
 from parkade.services import SERVICES
 from parkade.simulation.garage import demo_garage

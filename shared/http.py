@@ -1,9 +1,10 @@
 """Serving an ASGI app inside a service: no signal handlers, and a clear error for a taken port."""
 
+import asyncio
 import contextlib
 import errno
 import socket
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 
 import uvicorn
 from fastapi import FastAPI
@@ -42,12 +43,7 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def serve_http(
-    app: FastAPI,
-    listener: socket.socket,
-    *,
-    on_started: Callable[[], Awaitable[None]] | None = None,
-) -> None:
+async def serve_http(app: FastAPI, listener: socket.socket) -> None:
     """Serve until cancelled; running requests get two seconds to finish."""
     config = uvicorn.Config(
         app,
@@ -59,9 +55,13 @@ async def serve_http(
         ws_max_size=1 << 20,
     )
     server = _Server(config)
-    if on_started is not None:
-        await on_started()
+    serving = asyncio.get_running_loop().create_task(server.serve(sockets=[listener]))
     try:
-        await server.serve(sockets=[listener])
+        await asyncio.shield(serving)
+    except asyncio.CancelledError:
+        # Cancelling uvicorn itself would leave its listener in the loop and its connections open.
+        server.should_exit = True
+        await serving
+        raise
     finally:
         listener.close()

@@ -6,6 +6,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 from alembic import command
 from alembic.config import Config
@@ -21,6 +22,11 @@ logger = logging.getLogger(__name__)
 
 _MIGRATION_LOCK = 727_110_016
 """PostgreSQL advisory lock: replicas of a service start together and migrate one after another."""
+
+
+_migrating: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
+"""Alembic keeps what it works on in module globals, so one process migrates one database at a time.
+"""
 
 
 class Database:
@@ -100,7 +106,11 @@ def _engine(url: str, schema: str) -> AsyncEngine:
         url,
         pool_pre_ping=True,
         pool_size=5,
-        connect_args={"server_settings": {"search_path": schema}, "timeout": 10},
+        connect_args={
+            "server_settings": {"search_path": schema},
+            "timeout": 10,
+            "command_timeout": 30,
+        },
     )
 
 
@@ -117,7 +127,9 @@ async def _prepare(connection: AsyncConnection, schema: str, migrations: Path) -
         lock = text("SELECT pg_advisory_xact_lock(:lock)")
         await connection.execute(lock, {"lock": _MIGRATION_LOCK})
         await connection.execute(text(f'CREATE SCHEMA IF NOT EXISTS "{schema}"'))
-    await connection.run_sync(_migrate, migrations)
+    one_at_a_time = _migrating.setdefault(asyncio.get_running_loop(), asyncio.Lock())
+    async with one_at_a_time:
+        await connection.run_sync(_migrate, migrations)
 
 
 def _migrate(connection: Connection, migrations: Path) -> None:

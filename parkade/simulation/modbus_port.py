@@ -16,7 +16,9 @@ RegisterAction = Callable[
 
 READ_HOLDING = 3
 READ_INPUT = 4
-WRITE_FUNCTIONS = frozenset({6, 16})
+WRITE_SINGLE = 6
+"""Its answer repeats the register: pymodbus' server reads it back with this function code."""
+WRITE_FUNCTIONS = frozenset({WRITE_SINGLE, 16})
 
 
 @contextlib.asynccontextmanager

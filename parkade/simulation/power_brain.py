@@ -8,7 +8,12 @@ from collections.abc import AsyncIterator, Sequence
 from pymodbus.constants import ExcCodes
 from pymodbus.simulator import DataType, SimData, SimDevice
 
-from parkade.simulation.modbus_port import READ_HOLDING, WRITE_FUNCTIONS, modbus_port
+from parkade.simulation.modbus_port import (
+    READ_HOLDING,
+    WRITE_FUNCTIONS,
+    WRITE_SINGLE,
+    modbus_port,
+)
 from parkade.simulation.outlet import Outlet
 from parkade.simulation.power_brain_registers import (
     DEVICE_ID,
@@ -133,7 +138,7 @@ class PowerBrain:
         self.is_on_failsafe = False
         if values is not None:
             return self._write(function, address, list(values))
-        if function != READ_HOLDING:
+        if function not in {READ_HOLDING, WRITE_SINGLE}:
             return ExcCodes.ILLEGAL_FUNCTION
         asked = range(address, address + count)
         if not self.has_meter and set(asked) & set(METER_REGISTERS):

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from parkade.simulation.backend import SimulatedBackend
-
 from parkade.simulation.car import Car, CarModel
 from parkade.simulation.ocpp_box import OcppBox
 from parkade.simulation.outlet import Outlet

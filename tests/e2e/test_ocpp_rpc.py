@@ -4,11 +4,8 @@ It refuses every frame that breaks the schemas of OCPP 1.6, and records the wire
 """
 
 import asyncio
-import hashlib
 import json
-import shutil
 import ssl
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.deployment import Deployment
+from tests.npm_client import installed, is_available
 
 STATION = Path(__file__).parent / "ocpp_rpc"
 SESSION_WITHIN_S = 60
@@ -61,28 +59,20 @@ class Wire:
 
 
 @pytest.fixture(scope="session")
-def client_folder(request: pytest.FixtureRequest) -> Path:
-    """The installed client; installed once for each lock file."""
-    if shutil.which("npm") is None:
+def client_package(request: pytest.FixtureRequest) -> Path:
+    """The installed client."""
+    if not is_available():
         pytest.skip("needs node and npm")
-    lock = (STATION / "package-lock.json").read_bytes()
-    folder = request.config.cache.mkdir(f"ocpp-rpc-{hashlib.sha256(lock).hexdigest()[:12]}")
-    if not (folder / "installed").exists():
-        for name in ("package.json", "package-lock.json", ".npmrc"):
-            shutil.copy(STATION / name, folder / name)
-        command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        subprocess.run(command, cwd=folder, check=True, timeout=300, capture_output=True)
-        (folder / "installed").touch()
-    return folder
+    return installed(request.config.cache.mkdir("npm"))
 
 
-async def record(client_folder: Path, **wanted: Any) -> Wire:
+async def record(client_package: Path, **wanted: Any) -> Wire:
     """Run the client to its end."""
     process = await asyncio.create_subprocess_exec(
         "node",
         str(STATION / "station.mjs"),
         json.dumps(wanted),
-        str(client_folder / "package.json"),
+        str(client_package),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
@@ -113,14 +103,14 @@ async def certificate_of(port: int, folder: Path) -> str:
 
 @pytest.mark.parametrize("scheme", ["ws", "wss"])
 async def test_a_strict_client_charges_through_the_whole_session(
-    deployment: Deployment, client_folder: Path, tmp_path: Path, scheme: str
+    deployment: Deployment, client_package: Path, tmp_path: Path, scheme: str
 ) -> None:
     await configure(deployment)
     trusted = {}
     if scheme == "wss":
         trusted["ca"] = await certificate_of(deployment.ocpp_port, tmp_path)
     wire = await record(
-        client_folder,
+        client_package,
         endpoint=f"{scheme}://127.0.0.1:{deployment.ocpp_port}",
         identity="RPC-1",
         idTag="CARD-1",
@@ -137,11 +127,11 @@ async def test_a_strict_client_charges_through_the_whole_session(
 
 
 async def test_the_client_gets_limits_that_fall_back_by_themselves(
-    deployment: Deployment, client_folder: Path
+    deployment: Deployment, client_package: Path
 ) -> None:
     await configure(deployment)
     wire = await record(
-        client_folder,
+        client_package,
         endpoint=f"ws://127.0.0.1:{deployment.ocpp_port}",
         identity="RPC-1",
         idTag="CARD-1",
@@ -156,10 +146,10 @@ async def test_the_client_gets_limits_that_fall_back_by_themselves(
     assert all("duration" in p["chargingSchedule"] for p in raised), "S8: silence ends a limit"
 
 
-async def test_a_blocked_card_charges_nowhere(deployment: Deployment, client_folder: Path) -> None:
+async def test_a_blocked_card_charges_nowhere(deployment: Deployment, client_package: Path) -> None:
     await configure(deployment)
     wire = await record(
-        client_folder,
+        client_package,
         endpoint=f"ws://127.0.0.1:{deployment.ocpp_port}",
         identity="RPC-1",
         idTag="BLOCKED",

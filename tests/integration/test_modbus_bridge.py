@@ -108,7 +108,6 @@ class Garage:
     async def add_box(self, name: str, **box: Any) -> PowerBrain:
         outlet = self.world.add(Outlet(name))
         brain = PowerBrain(self.world, outlet, serial=f"PB-{name}", **box)
-        _answer_single_writes(brain)
         self.boxes[name] = brain
         await self.plug_network(name)
         station = Station(
@@ -205,18 +204,6 @@ class Garage:
 
     async def _answer_site(self, _: Delivery[GetSite]) -> SiteAnswer:
         return SiteAnswer(site=self.site)
-
-
-def _answer_single_writes(box: PowerBrain) -> None:
-    """Let the box answer function 6, whose answer pymodbus' server reads back with function 6."""
-    on_request = box.device.action
-    assert on_request is not None
-
-    async def answering(function: int, *rest: Any) -> Any:
-        is_echo = function == 6 and rest[-1] is None
-        return await on_request(3 if is_echo else function, *rest)
-
-    box.device.action = answering
 
 
 @pytest.fixture

@@ -22,7 +22,6 @@ from gateway.domain.effects import (
 from shared.contracts.evse import EvseObserved, EvseState
 from shared.units import MINIMUM_CHARGING_A
 
-
 METER_WITHIN = timedelta(seconds=65)
 """A register that shows 0 after a start is doubted for 60 s by whoever reads it."""
 
