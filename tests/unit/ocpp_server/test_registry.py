@@ -16,7 +16,7 @@ from shared.contracts.station import (
     StationRefused,
 )
 from tests.conditions import eventually
-from tests.ocpp_core import Core, evse, site_of
+from tests.ocpp_core import Core, FakeStation, evse, site_of
 
 STATUS = {"connectorId": 1, "errorCode": "NoError", "status": "Charging"}
 
@@ -175,6 +175,13 @@ class TestHeldStation:
         assert (await core.event(StationConnected)).known
         assert (await station.boot())["status"] == "Accepted"
         await station.was_called("SetChargingProfile")
+
+    async def test_a_site_saved_while_it_comes_in_counts(self, core: Core) -> None:
+        station = FakeStation("STRANGER")
+        station.receiver = core.registry.opened(station)  # it is not served before the ledger says
+        core.registry.site_changed(site_of(evse(), evse(id="new", station="STRANGER"), revision=2))
+        assert (await core.event(StationConnected)).known
+        assert (await station.boot())["status"] == "Accepted"
 
     async def test_a_removed_station_is_held_again(self, core: Core) -> None:
         station = await core.booted()
