@@ -10,7 +10,14 @@ from parkade.simulation.backend import SimulatedBackend
 from shared.contracts.evse import EvseState
 from shared.units import PhaseAmps
 from tests.conditions import eventually
-from tests.integration.gateway_world import World, site_with, world_of
+from tests.integration.gateway_world import (
+    World,
+    evse_of,
+    modbus_station,
+    site_of,
+    site_with,
+    world_of,
+)
 from tests.ocpp_schemas import assert_valid
 
 CP = "CP 1"
@@ -52,6 +59,24 @@ async def test_modbus_box_boots_at_its_backend(tmp_path: Path) -> None:
             assert boot["chargePointSerialNumber"] == "WB1"
             await eventually(lambda: "Available" in statuses(backend))
             await eventually(lambda: "Available" in statuses(backend, 0))
+
+
+async def test_outlet_that_nobody_has_seen_does_not_appear(tmp_path: Path) -> None:
+    async with SimulatedBackend() as backend:
+        site = site_of(
+            [modbus_station("WB1"), modbus_station("WB2")],
+            [
+                evse_of("bay-1", "WB1", backend),
+                evse_of("bay-2", "WB2", backend, client_id="seen"),
+            ],
+        )
+        async with world_of(site, tmp_path) as world:
+            await world.observe("bay-2")
+            async with world.gateway():
+                await eventually(lambda: backend.calls("seen", "StatusNotification"))
+                assert not backend.calls_of(CP)
+                await world.observe("bay-1")
+                await eventually(lambda: backend.calls(CP, "StatusNotification"))
 
 
 async def test_session_from_plug_to_unplug_is_a_schema_valid_transaction(tmp_path: Path) -> None:

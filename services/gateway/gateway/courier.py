@@ -50,11 +50,20 @@ class Courier:
         self._refused_pause_s = refused_pause_s
         self._told: dict[str, int] = {}
         self._to_repeat: set[str] = set()
+        self._settling = asyncio.Lock()
 
     async def start_over(self) -> None:
         """A new connection knows no status: the last one of each connector is told at once."""
         self._told.clear()
         self._to_repeat = {slot.name for slot in await self._outbox.slots(self._uplink)}
+
+    async def settled(self) -> None:
+        """Wait until what the backend has answered is written down.
+
+        It may use a transaction id in a call right after it has given it.
+        """
+        async with self._settling:
+            return
 
     async def counts(self) -> Counts:
         """Return how much waits, and how much was given up."""
@@ -118,7 +127,8 @@ class Courier:
             message.action, payload_text, message_id=message.message_id, timeout_s=self._call_s
         )
         if isinstance(answer, CallResult) and _has_meaning(message, answer):
-            await _to_the_end(self._answered(message, answer))
+            async with self._settling:
+                await _to_the_end(self._answered(message, answer))
         else:
             await self._refused(message, answer)
 

@@ -60,6 +60,7 @@ class Presence:
         self._desk = ChargingDesk(map(_outlet, plan.connectors), kept.get(PROFILES))
         self._connectors = _connectors(plan, self._configuration, kept)
         self._virtual = self._play(policy)
+        self._courier = self._engage(patience)
         self.uplink = self._connect(patience)
         self._virtual.speak_through(self.uplink)
 
@@ -67,7 +68,7 @@ class Presence:
         """Keep the charge point present at its backend until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._virtual.run(tick_s))
-            group.create_task(self.uplink.run())
+            group.create_task(self._speak())
 
     async def observe(self, seen: EvseObserved) -> None:
         """Take in what is seen at an outlet."""
@@ -117,6 +118,12 @@ class Presence:
         """Take over the heartbeat interval of the backend."""
         self._configuration.change("HeartbeatInterval", str(interval_s))
 
+    async def _speak(self) -> None:
+        """A charge point that we play alone appears when one of its outlets has been seen."""
+        if len(self._connectors) == len(self.plan.connectors):
+            await self._virtual.was_seen.wait()
+        await self.uplink.run()
+
     async def _follow(self, number: int, transaction: Transaction | None) -> None:
         outlet = self._desk.outlets[number]
         if transaction is not None:
@@ -146,8 +153,8 @@ class Presence:
             clock=self._clock,
         )
 
-    def _connect(self, patience: Patience) -> Uplink:
-        courier = Courier(
+    def _engage(self, patience: Patience) -> Courier:
+        return Courier(
             self.plan.uplink_id,
             self._outbox,
             delivered=self._delivered,
@@ -155,9 +162,11 @@ class Presence:
             call_s=patience.call_s,
             refused_pause_s=patience.refused_pause_s,
         )
+
+    def _connect(self, patience: Patience) -> Uplink:
         return Uplink(
             self.plan,
-            courier,
+            self._courier,
             handler=self._called,
             speaker=self,
             patience=patience,
@@ -188,6 +197,7 @@ class Presence:
 
     async def _outcome_of(self, call: Call) -> Outcome:
         payload = from_text(call.payload_text)
+        await self._courier.settled()
         if call.action in ChargingDesk.ACTIONS:
             return self._charging(call.action, payload)
         station_id = await self._station_for(call, payload)

@@ -72,6 +72,7 @@ class VirtualChargePoint:
         self._to_backend: asyncio.Queue[AskAuthorization | Tell | Reconnect] = asyncio.Queue(
             TO_BACKEND_LIMIT + len(plan.connectors)
         )
+        self.was_seen = asyncio.Event()
         self._by_evse = {c.evse_id: c for c in machine.connectors.values()}
 
     def speak_through(self, uplink: Uplink) -> None:
@@ -96,6 +97,7 @@ class VirtualChargePoint:
         """Take in what is seen at an outlet."""
         connector = self._by_evse.get(seen.evse_id)
         if connector is not None:
+            self.was_seen.set()
             now = self._clock.now()
             await self.do([*connector.observe(seen, now), *self._machine.report(now)])
 
