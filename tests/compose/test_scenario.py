@@ -1,4 +1,6 @@
-"""The whole loop, unchanged, against the container deployment: two OCPP servers behind the balancer."""
+"""The whole loop, unchanged, against containers: two OCPP servers behind the balancer."""
+
+import contextlib
 
 import pytest
 
@@ -11,4 +13,7 @@ pytestmark = [pytest.mark.compose, pytest.mark.timeout(1500)]
 
 async def test_the_whole_loop_in_containers(deployment: Project) -> None:
     deployment.up(ocpp_server=2)
-    await share_one_fuse(InContainers(deployment))
+    containers = InContainers(deployment)
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(containers.stop)
+        await share_one_fuse(containers)
