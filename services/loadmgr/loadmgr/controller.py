@@ -97,7 +97,7 @@ class Controller:
         self._wake.set()
 
     def _lose_station(self, station_id: str) -> None:
-        if self._state.lose_station(self._model, station_id):
+        if self._state.lose_station(self._model, station_id, self._clock.now().timestamp()):
             logger.info("station %s is offline: nobody holds it", station_id)
             self._hurry()
 

@@ -46,8 +46,12 @@ class Box:
     follows_after_s: float = 5.0
     measures_every_s: float = 1.0
     manner: str = "obeys"
-    """obeys, ignores (accepts and does nothing), refuses, or silent (obeys, says nothing)."""
+    """obeys, ignores (accepts and does nothing), refuses, or silent (obeys, says nothing).
+
+    Whatever its manner, it falls back of itself when its lease has run out.
+    """
     shows_current: bool = True
+    is_faulty: bool = False
     car: Car | None = None
     online: bool = True
     epoch: int = 1
@@ -60,6 +64,8 @@ class Box:
 
     @property
     def state(self) -> EvseState:
+        if self.is_faulty:
+            return EvseState.F
         if self.car is None:
             return EvseState.A
         return EvseState.C if self.ceiling_a > 0 else EvseState.B
@@ -101,7 +107,11 @@ class Box:
         self.lowerings = [(at, a) for at, a in self.lowerings if t < at]
         if not self.online and self.lease_ends_s is not None and t >= self.lease_ends_s:
             self.lease_ends_s = None
-            self.set_limit(self.evse.fallback_a, t)
+            self.limit_a, self.lowerings = (
+                self.evse.fallback_a,
+                [],
+            )  # of itself, whatever its manner
+            self.lowerings.append((t + self.follows_after_s, self.evse.fallback_a))
 
 
 class Garage:

@@ -95,7 +95,7 @@ def change_car(garage: Garage, evse_id: str, what: str, rng: Random) -> None:
         box.unplug()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_no_fuse_ever_carries_more_than_its_limit(seed: int) -> None:
     rng = Random(seed)
@@ -138,7 +138,7 @@ def test_nothing_sent_adds_to_what_may_overflow(seed: int) -> None:
     assert garage.sent
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_a_garage_left_alone_comes_to_rest(seed: int) -> None:
     rng = Random(seed)

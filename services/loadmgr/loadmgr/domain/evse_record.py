@@ -69,6 +69,8 @@ class EvseRecord:
     ladder: Ladder = field(default_factory=Ladder)
     lease_until_s: float = NEVER
     """From here on a box that cannot be reached has fallen back."""
+    defied_a: float = 0.0
+    """What it drew above its limit when it was last seen; out of reach, that counts on."""
     must_resend: bool = False
     moved_s: float = NEVER
     """When its current last had a reason to change: another limit or another state."""
@@ -140,18 +142,17 @@ class EvseRecord:
         It may keep its last limit until its lease has run out, and then falls back (S8).
         """
         upper_a = self.ladder.upper_a(now_s) if now_s < self.lease_until_s else 0.0
-        return max(fallback_a, upper_a)
+        return max(fallback_a, upper_a, self.defied_a)
 
     def upper_let_go_a(self, evse: EvseModel, policy: DeactivationPolicy, now_s: float) -> float:
         """Return what may flow at an EVSE that the manager has let go (S9)."""
+        left_to_a = {
+            DeactivationPolicy.SWITCH_OFF: 0.0,
+            DeactivationPolicy.MINIMUM: evse.config.min_a,
+            DeactivationPolicy.CANCEL_LIMITS: evse.config.max_a,
+        }
         left_a = self.upper_out_of_reach_a(evse.config.fallback_a, now_s)
-        match policy:
-            case DeactivationPolicy.SWITCH_OFF:
-                return left_a
-            case DeactivationPolicy.MINIMUM:
-                return max(left_a, evse.config.min_a)
-            case DeactivationPolicy.CANCEL_LIMITS:
-                return max(left_a, evse.config.max_a)
+        return max(left_a, left_to_a[policy])
 
     def disobeys(self, now_s: float) -> bool:
         """It accepted a limit and, after the time to follow, draws clearly more."""
@@ -167,9 +168,11 @@ class EvseRecord:
             return
         if seen.online and (not self.online or seen.epoch > self.epoch):
             self._came_online(evse, seen, lease_s=lease_s, now_s=now_s)
-        self.epoch, self.online = seen.epoch, seen.online
+        self.epoch = seen.epoch
         if not seen.online:
+            self.lose(now_s)
             return
+        self.online, self.defied_a = True, 0.0
         self._take_state(seen.state, now_s)
         self._take_current(evse, seen, now_s)
         self._learn_lines(evse, now_s)
@@ -211,8 +214,11 @@ class EvseRecord:
         """Begin to steer it anew; up to ``upper_a`` may be in force until it accepts a limit."""
         self.ladder, self.sent = Ladder(bound_a=upper_a), None
 
-    def lose(self) -> None:
+    def lose(self, now_s: float) -> None:
         """The station cannot be reached; what it said last is no longer the present."""
+        drawn_a = self.most_drawn_a or 0.0
+        if self.online and drawn_a > self.upper_a(now_s) + EXCESS_A:
+            self.defied_a = drawn_a + MARGIN_A
         self.online = False
 
     def _came_online(

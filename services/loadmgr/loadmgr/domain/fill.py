@@ -58,8 +58,10 @@ def fill(members: Members, *, lo: Floats, hi: Floats, weight: Floats, room: Floa
     room = room.copy()
     while is_open.any():
         level = curve.levels(is_open, room)
-        own, row = _lowest(members, level, is_open)
-        settled = is_open & (_at_bottleneck(members, level, own, is_open) | (own * weight >= hi))
+        own = np.full(len(hi), np.inf)
+        np.minimum.at(own, members.evse, level[members.row])
+        row = _bottlenecks(members, level, own, is_open)
+        settled = is_open & ((row != UNBOUND) | (own * weight >= hi))
         given = np.clip(own * weight, lo, hi)
         amps[settled] = given[settled]
         bound[settled] = np.where(given[settled] < hi[settled] - TOLERANCE_A, row[settled], UNBOUND)
@@ -68,19 +70,8 @@ def fill(members: Members, *, lo: Floats, hi: Floats, weight: Floats, room: Floa
     return Filled(amps=amps, row=bound)
 
 
-def _lowest(members: Members, level: Floats, is_open: Bools) -> tuple[Floats, Ints]:
-    """Return each EVSE's lowest level over its rows, and the row where that is."""
-    own = np.full(len(is_open), np.inf)
-    np.minimum.at(own, members.evse, level[members.row])
-    row = np.full(len(is_open), UNBOUND)
-    tight = level[members.row] <= own[members.evse]
-    # Rows are sorted parents first: written in reverse, the row nearest to the root is named.
-    row[members.evse[tight][::-1]] = members.row[tight][::-1]
-    return own, row
-
-
-def _at_bottleneck(members: Members, level: Floats, own: Floats, is_open: Bools) -> Bools:
-    """Tell who sits on a row of which every open member has that row's level.
+def _bottlenecks(members: Members, level: Floats, own: Floats, is_open: Bools) -> Ints:
+    """Return for each EVSE a row of which every open member has that row's level.
 
     Such a row is full whatever happens elsewhere; the row of the lowest level is always one.
     """
@@ -88,9 +79,11 @@ def _at_bottleneck(members: Members, level: Floats, own: Floats, is_open: Bools)
     lower = open_pair & (own[members.evse] < level[members.row])
     is_bottleneck = np.ones(len(level), dtype=bool)
     is_bottleneck[members.row[lower]] = False
-    found = np.zeros(len(is_open), dtype=bool)
-    found[members.evse[open_pair & is_bottleneck[members.row]]] = True
-    return found
+    found = open_pair & is_bottleneck[members.row]
+    row = np.full(len(is_open), UNBOUND)
+    # Rows are sorted parents first: written in reverse, the row nearest to the root is named.
+    row[members.evse[found][::-1]] = members.row[found][::-1]
+    return row
 
 
 class _Curve:

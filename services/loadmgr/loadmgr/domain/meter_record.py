@@ -24,6 +24,9 @@ class PhaseRecord:
     heard_s: float = NEVER
     recent: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=300))
     """(time, uncontrolled current) of the last 30 s, falling: the first is the maximum."""
+    is_blind: bool = False
+    """An EVSE below draws what cannot be told from other consumers, so the maximum of 15 minutes
+    counts: its own current must not look like room each time it is lowered."""
     minutes: deque[tuple[int, float]] = field(default_factory=deque)
     """(minute, its maximum) of the last 15 minutes."""
 
@@ -44,7 +47,7 @@ class PhaseRecord:
     def uncontrolled_a(self, worst_a: float, now_s: float) -> float:
         """Return what may flow beside the EVSEs. Silence makes it the worst known, then worse."""
         silent_s = now_s - self.heard_s
-        if silent_s <= HOLD_S:
+        if silent_s <= HOLD_S and not self.is_blind:
             return self.recent[0][1]
         seen_a = max((amps for _, amps in self.minutes), default=0.0)
         return seen_a if silent_s <= LOST_S else max(worst_a, seen_a)
@@ -83,6 +86,8 @@ class Drawn:
     measured_a: float
     least_a: float
     most_a: float
+    is_blind: bool = False
+    """One of them is not measured, or nobody knows on which phase."""
 
 
 def estimate(shown_a: float, drawn: Drawn, *, before_a: float | None, limit_a: float) -> float:

@@ -106,13 +106,13 @@ def _setpoints(
     revision = max(state.revision + 1, int(now_s * 1_000))
     lowered: list[ApplySetpoint] = []
     raised: list[ApplySetpoint] = []
-    for index in np.flatnonzero(demands.is_steered):
-        evse, limit_a = model.evses[index], float(amps[index])
+    columns = (demands.is_steered, amps, demands.upper_a)
+    lines = zip(model.evses, why, *(column.tolist() for column in columns), strict=True)
+    for evse, reason, is_steered, limit_a, upper_a in lines:
         record = state.evses[evse.config.id]
-        if not _is_due(record, limit_a, lease_s=model.site.lease_s, now_s=now_s):
+        if not is_steered or not _is_due(record, limit_a, model.site.lease_s, now_s=now_s):
             continue
-        rises = limit_a > demands.upper_a[index]
-        (raised if rises else lowered).append(
+        (raised if limit_a > upper_a else lowered).append(
             ApplySetpoint(
                 station_id=evse.station_id,
                 evse_id=evse.config.id,
@@ -120,13 +120,13 @@ def _setpoints(
                 revision=revision,
                 limit_a=limit_a,
                 lease_s=model.site.lease_s,
-                reason=why[index],
+                reason=reason,
             )
         )
     return (*lowered, *raised)
 
 
-def _is_due(record: EvseRecord, limit_a: float, *, lease_s: float, now_s: float) -> bool:
+def _is_due(record: EvseRecord, limit_a: float, lease_s: float, *, now_s: float) -> bool:
     sent = record.sent
     if sent is None or record.must_resend or sent.limit_a != limit_a:
         return True

@@ -1,6 +1,7 @@
 """Why each EVSE is offered what it is offered, and not more."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from loadmgr.domain.commit import Committed
 from loadmgr.domain.demand import Demands
@@ -23,26 +24,49 @@ class Outcome:
     """Rows that count the worst case of a lost meter."""
 
 
+class _Line(NamedTuple):
+    """What the stages did to one EVSE."""
+
+    wants: bool
+    is_held: bool
+    is_slowed: bool
+    share_a: float
+    share_row: int
+    committed_a: float
+    committed_row: int
+
+
 def reasons(model: SiteModel, outcome: Outcome) -> tuple[Reason, ...]:
     """Return one reason for each EVSE, in the order of the model."""
-    return tuple(_reason(model, outcome, index) for index in range(len(model.evses)))
+    columns = (
+        outcome.demands.wants,
+        outcome.paced.is_held,
+        outcome.paced.is_slowed,
+        outcome.shares.amps,
+        outcome.shares.row,
+        outcome.committed.amps,
+        outcome.committed.row,
+    )
+    lines = map(_Line._make, zip(*(column.tolist() for column in columns), strict=True))
+    keys = list(map(_code_and_row, lines, outcome.demands.codes))
+    by_key = {key: _at_row(model, outcome, *key) for key in set(keys)}
+    return tuple(by_key[key] for key in keys)
 
 
-def _reason(model: SiteModel, outcome: Outcome, index: int) -> Reason:
-    demands, shares, paced = outcome.demands, outcome.shares, outcome.paced
-    if not demands.wants[index]:
-        return Reason(code=demands.codes[index])
-    if paced.is_held[index]:
-        return Reason(code=ReasonCode.UNCHANGED)
-    if shares.amps[index] <= 0:
-        return _at_row(model, outcome, ReasonCode.WAITING, int(shares.row[index]))
-    if outcome.committed.amps[index] < shares.amps[index] - TOLERANCE_A:
-        return _at_row(model, outcome, ReasonCode.RESERVED, int(outcome.committed.row[index]))
-    if paced.is_slowed[index]:
-        return Reason(code=ReasonCode.RAMP)
-    if shares.row[index] == UNBOUND:
-        return Reason(code=demands.codes[index])
-    return _at_row(model, outcome, ReasonCode.CIRCUIT, int(shares.row[index]))
+def _code_and_row(line: _Line, own: ReasonCode) -> tuple[ReasonCode, int]:
+    if not line.wants:
+        return own, UNBOUND
+    if line.is_held:
+        return ReasonCode.UNCHANGED, UNBOUND
+    if line.share_a <= 0:
+        return ReasonCode.WAITING, line.share_row
+    if line.committed_a < line.share_a - TOLERANCE_A:
+        return ReasonCode.RESERVED, line.committed_row
+    if line.is_slowed:
+        return ReasonCode.RAMP, UNBOUND
+    if line.share_row == UNBOUND:
+        return own, UNBOUND
+    return ReasonCode.CIRCUIT, line.share_row
 
 
 def _at_row(model: SiteModel, outcome: Outcome, code: ReasonCode, row: int) -> Reason:

@@ -56,12 +56,12 @@ class State:
             case PermissionChanged():
                 return self._hear_permission(event, now_s)
             case StationDisconnected():
-                return self._lose_connection(model, event)
+                return self._lose_connection(model, event, now_s)
         return False
 
-    def lose_station(self, model: SiteModel, station_id: str) -> bool:
+    def lose_station(self, model: SiteModel, station_id: str, now_s: float) -> bool:
         """Nobody holds this station any more; return whether that is news."""
-        return self._lose([e for e in model.evses if e.station_id == station_id])
+        return self._lose([e for e in model.evses if e.station_id == station_id], now_s)
 
     def note_decision(
         self, model: SiteModel, setpoints: tuple[ApplySetpoint, ...], now_s: float
@@ -125,16 +125,16 @@ class State:
             return True
         return (before.permitted, before.limit_a) != (word.permitted, word.limit_a)
 
-    def _lose_connection(self, model: SiteModel, gone: StationDisconnected) -> bool:
+    def _lose_connection(self, model: SiteModel, gone: StationDisconnected, now_s: float) -> bool:
         station_id = gone.station_id.casefold()
         evses = [e for e in model.evses if e.station_id.casefold() == station_id]
-        return self._lose([e for e in evses if self.evses[e.config.id].epoch <= gone.epoch])
+        return self._lose([e for e in evses if self.evses[e.config.id].epoch <= gone.epoch], now_s)
 
-    def _lose(self, evses: list[EvseModel]) -> bool:
+    def _lose(self, evses: list[EvseModel], now_s: float) -> bool:
         records = [self.evses[evse.config.id] for evse in evses]
         was_online = any(record.online for record in records)
         for record in records:
-            record.lose()
+            record.lose(now_s)
         return was_online
 
 

@@ -35,6 +35,7 @@ def take_sample(
             phase.add(max(0.0, shown_a), heard_s)
             continue
         limit_a = model.circuits[circuit].limit_a.on(PHASES[index])
+        phase.is_blind = drawn[index].is_blind
         before_a = phase.last_window_a()
         phase.add(estimate(shown_a, drawn[index], before_a=before_a, limit_a=limit_a), heard_s)
 
@@ -47,10 +48,19 @@ def _drawn(
         for total, amps in zip(sums, _drawn_by(evse, records[evse.config.id], now_s), strict=True):
             for phase in range(3):
                 total[phase] += amps[phase]
+    is_blind = any(_is_blind(evse, records[evse.config.id], now_s) for evse in evses)
     return [
-        Drawn(measured_a=measured, least_a=least, most_a=most)
+        Drawn(measured_a=measured, least_a=least, most_a=most, is_blind=is_blind)
         for measured, least, most in zip(*sums, strict=True)
     ]
+
+
+def _is_blind(evse: EvseModel, record: EvseRecord, now_s: float) -> bool:
+    """Tell whether its current cannot be found in the meter's; as long as the vehicle stays."""
+    if not record.online or not record.may_have_vehicle:
+        return False
+    is_placed = evse.grid_phase is not None or record.used_lines == 0b111
+    return not is_placed or not record.is_measured(now_s)
 
 
 def _drawn_by(evse: EvseModel, record: EvseRecord, now_s: float) -> tuple[Three, Three, Three]:

@@ -1,0 +1,125 @@
+"""Carrying setpoints: latest wins, nobody waits for a slow station."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from loadmgr import courier as courier_module
+from loadmgr.courier import AT_ONCE, Courier
+from shared.contracts.charging import ApplySetpoint, Reason, ReasonCode
+from shared.contracts.message import Command
+from shared.errors import NotSafe, Unroutable
+from tests.conditions import eventually
+
+
+def setpoint(evse_id: str, limit_a: float = 16.0) -> ApplySetpoint:
+    return ApplySetpoint(
+        station_id=f"st-{evse_id}",
+        evse_id=evse_id,
+        connector=1,
+        revision=1,
+        limit_a=limit_a,
+        lease_s=120,
+        reason=Reason(code=ReasonCode.MAXIMUM),
+    )
+
+
+class SlowBus:
+    """Takes every command, those to ``held`` stations only when released."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, float]] = []
+        self.started: list[str] = []
+        self.held: dict[str, asyncio.Event] = {}
+        self.broken: dict[str, Exception] = {}
+
+    async def send(self, command: Command) -> None:
+        assert isinstance(command, ApplySetpoint)
+        self.started.append(command.evse_id)
+        if command.evse_id in self.broken:
+            raise self.broken[command.evse_id]
+        if command.evse_id in self.held:
+            await self.held[command.evse_id].wait()
+        self.sent.append((command.evse_id, command.limit_a))
+
+
+@asynccontextmanager
+async def running(bus: SlowBus, lost: list[str]) -> AsyncIterator[Courier]:
+    courier = Courier(bus, lost.append)  # type: ignore[arg-type]  # of a bus it needs send only
+    task = asyncio.create_task(courier.run())
+    try:
+        yield courier
+    finally:
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+
+async def test_a_slow_station_holds_up_nobody() -> None:
+    bus = SlowBus()
+    bus.held["slow"] = asyncio.Event()
+    async with running(bus, []) as courier:
+        courier.put([setpoint("slow"), setpoint("b"), setpoint("c")])
+        await eventually(lambda: len(bus.sent) == 2)
+        assert bus.sent == [("b", 16.0), ("c", 16.0)]
+
+
+async def test_of_what_waits_for_a_busy_station_only_the_latest_is_sent() -> None:
+    bus = SlowBus()
+    bus.held["a"] = asyncio.Event()
+    async with running(bus, []) as courier:
+        courier.put([setpoint("a", 16.0)])
+        await eventually(lambda: bus.started == ["a"])
+        courier.put([setpoint("a", 10.0)])
+        courier.put([setpoint("a", 6.0)])
+        bus.held["a"].set()
+        await eventually(lambda: len(bus.sent) == 2)
+        assert bus.sent == [("a", 16.0), ("a", 6.0)]
+
+
+async def test_no_more_than_some_are_sent_at_once() -> None:
+    bus = SlowBus()
+    bus.held = {f"e{number}": asyncio.Event() for number in range(AT_ONCE + 5)}
+    async with running(bus, []) as courier:
+        courier.put([setpoint(evse_id) for evse_id in bus.held])
+        await eventually(lambda: len(bus.started) == AT_ONCE)
+        for event in bus.held.values():
+            event.set()
+        await eventually(lambda: len(bus.sent) == AT_ONCE + 5)
+
+
+async def test_a_station_that_nobody_holds_is_reported() -> None:
+    bus, lost = SlowBus(), list[str]()
+    bus.broken["gone"] = Unroutable("offline")
+    async with running(bus, lost) as courier:
+        courier.put([setpoint("gone"), setpoint("b")])
+        await eventually(lambda: bus.sent == [("b", 16.0)])
+        assert lost == ["st-gone"]
+
+
+@pytest.mark.parametrize("error", [NotSafe("broker away"), ValueError("a broken bus")])
+async def test_what_fails_for_one_station_does_not_stop_the_others(error: Exception) -> None:
+    bus, lost = SlowBus(), list[str]()
+    bus.broken["a"] = error
+    async with running(bus, lost) as courier:
+        for _ in range(AT_ONCE + 1):
+            courier.put([setpoint("a")])
+            await eventually(lambda: not courier._slots and not courier._busy)
+        courier.put([setpoint("b")])
+        await eventually(lambda: bus.sent == [("b", 16.0)])
+        assert lost == []
+
+
+async def test_what_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(courier_module, "SEND_TIMEOUT_S", 0.01)
+    bus = SlowBus()
+    bus.held["a"] = asyncio.Event()
+    async with running(bus, []) as courier:
+        courier.put([setpoint("a", 16.0)])
+        await eventually(lambda: bus.started == ["a"])
+        await eventually(lambda: not courier._busy)
+        bus.held["a"].set()
+        courier.put([setpoint("a", 6.0)])
+        await eventually(lambda: bus.sent == [("a", 6.0)])

@@ -1,0 +1,274 @@
+"""Single facts and what they change, where a scenario would say it less clearly."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from loadmgr.domain.evse_record import EvseRecord
+from loadmgr.domain.plan import plan
+from loadmgr.domain.site_model import SiteModel, compile_site
+from loadmgr.domain.state import QUANTUM_S, State
+from shared.contracts.charging import (
+    LoadmgrTicked,
+    PermissionChanged,
+    SetpointApplied,
+    SetpointOutcome,
+)
+from shared.contracts.evse import EvseObserved, EvseState
+from shared.contracts.message import Event
+from shared.contracts.meter import MeterSampled
+from shared.contracts.station import StationDisconnected
+from shared.units import PhaseAmps
+from tests.unit.loadmgr.garage import START
+from tests.unit.loadmgr.test_scenarios import site_of
+
+SITE = {
+    "circuits": [{"id": "main", "limit_a": 40, "uncontrolled_a": 7}],
+    "meters": {"grid": {"circuit": "main"}},
+    "evses": {"a": {"max_a": 32, "fallback_a": 6}, "b": {"phases": 1}},
+}
+NAN = float("nan")
+
+
+class Known:
+    """A state at a site, told facts at given seconds."""
+
+    def __init__(self, site: dict[str, Any] = SITE) -> None:
+        self.model: SiteModel = compile_site(site_of(site))
+        self.state = State()
+        self.state.fit(self.model, START.timestamp())
+
+    def hear(self, event: Event, at: float = 0.0) -> bool:
+        return self.state.hear(self.model, event, START.timestamp() + at)
+
+    def observe(self, evse_id: str = "a", at: float = 0.0, **seen: Any) -> bool:
+        event = EvseObserved(
+            **{
+                "evse_id": evse_id,
+                "station_id": f"st-{evse_id}",
+                "connector": 1,
+                "epoch": 1,
+                "observed_at": START + timedelta(seconds=at),
+                "online": True,
+                "state": EvseState.C,
+            }
+            | seen
+        )
+        return self.hear(event, at)
+
+    def applied(self, outcome: SetpointOutcome, revision: int, at: float = 0.0) -> bool:
+        event = SetpointApplied(
+            evse_id="a",
+            station_id="st-a",
+            revision=revision,
+            limit_a=6.0,
+            outcome=outcome,
+            applied_at=START,
+        )
+        return self.hear(event, at)
+
+    def sample(self, at: float = 0.0, **amps: float | None) -> bool:
+        current = PhaseAmps(**{"l1": 5.0, "l2": 5.0, "l3": 5.0} | amps)
+        when = START + timedelta(seconds=at)
+        return self.hear(MeterSampled(meter_id="grid", sampled_at=when, current_a=current), at)
+
+    def permit(self, at: float = 0.0, evse_id: str = "a", **word: Any) -> bool:
+        event = PermissionChanged(
+            **{"evse_id": evse_id, "source": "x", "permitted": True, "changed_at": START} | word
+        )
+        return self.hear(event, at)
+
+    @property
+    def a(self) -> EvseRecord:
+        return self.state.evses["a"]
+
+
+def test_news_hurries_and_repetition_does_not() -> None:
+    known = Known()
+    assert known.observe(state=EvseState.B)
+    assert not known.observe(at=1.0, state=EvseState.B)
+    assert known.observe(at=2.0, state=EvseState.C)
+    assert known.permit()
+    assert not known.permit(at=15.0)
+    assert known.permit(at=16.0, limit_a=10.0)
+    assert known.sample()
+    assert not known.sample(at=1.0, l1=5.9)
+    assert known.sample(at=2.0, l1=9.0)
+    assert known.applied(SetpointOutcome.ACCEPTED, 1)
+
+
+def test_what_is_not_of_this_site_is_ignored() -> None:
+    known = Known()
+    assert not known.observe("stranger")
+    assert not known.permit(evse_id="stranger")
+    assert not known.hear(LoadmgrTicked(instance="x"))
+    meter = MeterSampled(meter_id="stranger", sampled_at=START, current_a=PhaseAmps(l1=90.0))
+    assert not known.hear(meter)
+    applied = SetpointApplied(
+        evse_id="stranger",
+        station_id="s",
+        revision=1,
+        limit_a=0.0,
+        outcome=SetpointOutcome.ACCEPTED,
+        applied_at=START,
+    )
+    assert not known.hear(applied)
+
+
+def test_an_old_connection_is_not_believed() -> None:
+    known = Known()
+    known.observe(epoch=5)
+    known.observe(epoch=4, state=EvseState.A)
+    assert known.a.state is EvseState.C
+    gone = StationDisconnected(station_id="ST-A", epoch=4, disconnected_at=START)
+    assert not known.hear(gone)
+    assert known.hear(gone.model_copy(update={"epoch": 5}))
+    assert not known.a.online
+
+
+def test_a_station_that_nobody_holds_is_lost_once() -> None:
+    known = Known()
+    known.observe()
+    assert known.state.lose_station(known.model, "st-a", START.timestamp())
+    assert not known.state.lose_station(known.model, "st-a", START.timestamp())
+
+
+@pytest.mark.parametrize("amps", [NAN, float("inf"), -5.0, 16_000.0])
+def test_an_impossible_current_is_unknown(amps: float) -> None:
+    known = Known()
+    known.observe(current_a=PhaseAmps(l1=amps, l2=0.0, l3=-0.2))
+    assert known.a.line_a == (None, 0.0, 0.0)
+
+
+def test_a_line_that_the_box_does_not_have_is_zero_unless_it_shows_something() -> None:
+    known = Known()
+    known.observe("b", current_a=PhaseAmps(l1=10.0, l3=2.0))
+    assert known.state.evses["b"].line_a == (10.0, 0.0, 2.0)
+
+
+def test_a_current_that_is_not_told_any_more_is_unknown() -> None:
+    known = Known()
+    known.observe(current_a=PhaseAmps(l1=10.0))
+    known.observe(at=1.0, current_a=None)
+    assert known.a.most_drawn_a is None
+
+
+def test_a_limit_that_cannot_be_read_is_the_strictest() -> None:
+    known = Known()
+    known.permit(limit_a=NAN)
+    assert known.a.permission is not None
+    assert known.a.permission.limit_a == 0.0
+
+
+def test_a_phase_that_the_meter_does_not_tell_grows_old() -> None:
+    known = Known()
+    known.sample(l2=None, l3=NAN)
+    phases = known.state.meters["grid"].phases
+    assert [phase.is_lost(START.timestamp() + 1) for phase in phases] == [False, True, True]
+
+
+def test_a_running_lease_is_reserved_and_then_the_fallback() -> None:
+    known = Known()
+    known.observe(offered_a=16.0)
+    known.observe(at=1.0, online=False)
+    now_s = START.timestamp()
+    assert known.a.upper_out_of_reach_a(6.0, now_s + 100) == 16.0
+    assert known.a.upper_out_of_reach_a(6.0, now_s + 137) == 6.0
+
+
+@pytest.mark.parametrize("offered_a", [None, NAN, 99.0])
+def test_whatever_a_box_had_before_may_be_all_it_can(offered_a: float | None) -> None:
+    known = Known()
+    known.observe(offered_a=offered_a)
+    assert known.a.upper_a(START.timestamp()) == 32.0
+
+
+def test_a_box_seen_to_defy_its_limit_counts_on_when_it_vanishes() -> None:
+    known = Known()
+    known.observe(offered_a=10.0, current_a=PhaseAmps(l1=20.0, l2=20.0, l3=20.0))
+    known.observe(at=1.0, online=False)
+    assert known.a.upper_out_of_reach_a(6.0, START.timestamp() + 3_600) == 20.5
+    known.observe(at=2.0)
+    known.observe(at=3.0, online=False)
+    assert known.a.defied_a == 0.0
+
+
+def test_an_expired_lease_is_answered_at_once() -> None:
+    known = Known()
+    known.observe()
+    known.a.note_sent(7, 16.0, lease_s=120, now_s=START.timestamp())
+    known.applied(SetpointOutcome.ACCEPTED, 7)
+    known.applied(SetpointOutcome.LEASE_EXPIRED, 7, at=60.0)
+    assert known.a.must_resend
+    assert known.a.upper_a(START.timestamp() + 66) == 6.0
+    decision = plan(known.model, known.state, START + timedelta(seconds=60.5))
+    assert [s.evse_id for s in decision.setpoints] == ["a"]
+
+
+def test_a_state_that_is_not_known_is_a_vehicle_only_if_current_flows() -> None:
+    known = Known()
+    known.observe(state=None)
+    assert not known.a.may_have_vehicle
+    known.observe(at=1.0, state=None, current_a=PhaseAmps(l1=8.0, l2=8.0, l3=8.0))
+    assert known.a.may_have_vehicle
+
+
+def test_a_permission_does_not_wait_for_ever_for_a_vehicle() -> None:
+    known = Known()
+    known.observe(state=EvseState.A)
+    known.permit(at=1.0)
+    known.observe(at=40.0, state=EvseState.A)
+    assert known.a.permission is not None
+    known.observe(at=50.0, state=EvseState.A)
+    assert known.a.permission is None
+
+
+def test_a_turn_is_renewed_when_nobody_waits() -> None:
+    known = Known()
+    now_s = START.timestamp()
+    known.state.note_turns(frozenset({"a"}), frozenset({"b"}), now_s)
+    known.state.note_turns(frozenset({"a"}), frozenset({"b"}), now_s + 10)
+    assert (known.a.turn_s, known.state.evses["b"].waiting_s) == (now_s, now_s)
+    known.state.note_turns(frozenset({"a"}), frozenset(), now_s + QUANTUM_S)
+    assert known.a.turn_s == now_s + QUANTUM_S
+    assert known.state.evses["b"].waiting_s is None
+
+
+def test_what_leaves_the_site_is_forgotten() -> None:
+    known = Known()
+    smaller = compile_site(site_of(SITE | {"evses": {"b": None}, "meters": {}}))
+    known.state.fit(smaller, START.timestamp(), before=known.model)
+    assert list(known.state.evses) == ["b"]
+    assert known.state.meters == {}
+
+
+def test_after_monitoring_any_limit_may_be_in_force() -> None:
+    known = Known(SITE | {"mode": "monitor"})
+    known.observe(offered_a=10.0)
+    steering = compile_site(site_of(SITE))
+    known.state.fit(steering, START.timestamp(), before=known.model)
+    assert known.a.upper_a(START.timestamp()) == 32.0
+    assert known.state.evses["b"].ladder.bound_a == 0.0
+
+
+def test_revisions_grow_whatever_the_clock_does() -> None:
+    known = Known()
+    known.observe()
+    first = plan(known.model, known.state, START)
+    known.state.note_decision(known.model, first.setpoints, START.timestamp())
+    known.a.must_resend = True
+    second = plan(known.model, known.state, START - timedelta(seconds=30))
+    assert second.setpoints[0].revision == first.setpoints[0].revision + 1
+
+
+def test_the_same_facts_lead_to_the_same_decision_in_any_order() -> None:
+    reversed_site = SITE | {"evses": dict(reversed(list(SITE["evses"].items())))}  # type: ignore[attr-defined]
+    decisions = []
+    for site in (SITE, reversed_site):
+        known = Known(site)
+        for evse_id in ("a", "b"):
+            known.observe(evse_id)
+        known.sample()
+        decisions.append(plan(known.model, known.state, START))
+    assert decisions[0] == decisions[1]
