@@ -33,11 +33,15 @@ class Wire:
     """What the client recorded."""
 
     lines: list[dict[str, Any]]
+    complaints: str
+    """What node printed to standard error."""
 
     @property
     def end(self) -> dict[str, Any]:
-        """How it ended."""
-        return self.lines[-1]
+        """How it ended. Parkade may still call it between its last word and its goodbye."""
+        ends = [line for line in self.lines if line.get("event") in {"done", "failed"}]
+        assert len(ends) == 1, f"{self.lines[-3:]} {self.complaints}"
+        return ends[0]
 
     @property
     def violations(self) -> list[dict[str, Any]]:
@@ -85,7 +89,7 @@ async def record(client_package: Path, **wanted: Any) -> Wire:
             await process.wait()
     lines = [json.loads(line) for line in output.splitlines()]
     assert lines, complaints.decode()
-    return Wire(lines)
+    return Wire(lines, complaints.decode())
 
 
 async def configure(deployment: Deployment) -> None:
