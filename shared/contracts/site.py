@@ -76,7 +76,10 @@ class Circuit(ConfigPart):
     parent: Identifier | None = None
     limit_a: Annotated[PhaseLimits, BeforeValidator(_one_number_for_all_phases)]
     uncontrolled_a: Amps = 0.0
-    """What other consumers may draw here per phase when no meter tells: the worst case."""
+    """What other consumers may draw at this circuit itself, per phase, when no meter tells.
+
+    The worst case; that of the circuits below it comes on top.
+    """
 
 
 class ModbusAccess(ConfigPart):

@@ -189,6 +189,14 @@ CASES: list[tuple[str, Change, list[str]]] = [
         ["circuits[row].limit_a.L1"],
     ),
     (
+        "other consumers of a circuit count on every fuse above",
+        every(
+            set_in("evses", 2, "fallback_a", value=32),
+            set_in("circuits", 1, "uncontrolled_a", value=32),
+        ),
+        ["circuits[main].limit_a.L1"],
+    ),
+    (
         "fallbacks count on every fuse above",
         every(
             set_in("evses", 0, "fallback_a", value=32),

@@ -166,14 +166,15 @@ def _fallbacks_fit(site: SiteConfig) -> Iterator[Problem]:
     """S8: what all boxes may draw without the manager must fit every fuse, on every phase."""
     for circuit in site.circuits:
         members = own_and_below(site, circuit.id)
+        others_a = sum(c.uncontrolled_a for c in site.circuits if c.id in members)
         for phase in PHASES:
             boxes_a = sum(fallback_a(e, phase) for e in site.evses if e.circuit in members)
-            total_a = boxes_a + circuit.uncontrolled_a
+            total_a = boxes_a + others_a
             if total_a > circuit.limit_a.on(phase) + TOLERANCE_A:
                 yield Problem(
                     f"circuits[{circuit.id}].limit_a.{phase.value}",
                     f"the fallback currents below ({boxes_a:g} A) and uncontrolled_a "
-                    f"({circuit.uncontrolled_a:g} A) need {total_a:g} A on {phase.value}, the "
+                    f"({others_a:g} A) need {total_a:g} A on {phase.value}, the "
                     f"limit is {circuit.limit_a.on(phase):g} A: lower fallback_a of EVSEs",
                 )
                 break
