@@ -3,9 +3,10 @@
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from alembic import command
@@ -74,8 +75,10 @@ async def open_database(url: str, *, service: str, migrations: Path) -> Database
         _make_folder(Path(parsed.database))
     engine = _engine(url, schema)
     try:
-        async with asyncio.timeout(60), engine.begin() as connection:
-            await _prepare(connection, schema, migrations)
+        await _uninterrupted(_open(engine, schema, migrations))
+    except asyncio.CancelledError:
+        await engine.dispose()
+        raise
     except (SQLAlchemyError, OSError, TimeoutError) as error:
         await engine.dispose()
         shown = parsed.render_as_string(hide_password=True)
@@ -85,6 +88,21 @@ async def open_database(url: str, *, service: str, migrations: Path) -> Database
             "PARKADE_DATA_DIR, that the server runs and that this user may write there"
         ) from error
     return Database(engine)
+
+
+async def _open(engine: AsyncEngine, schema: str, migrations: Path) -> None:
+    async with asyncio.timeout(60), engine.begin() as connection:
+        await _prepare(connection, schema, migrations)
+
+
+async def _uninterrupted(opening: Coroutine[Any, Any, None]) -> None:
+    """Finish opening even when cancelled: aiosqlite hangs when cancelled in mid-connect."""
+    task = asyncio.get_running_loop().create_task(opening)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
 
 
 def _make_folder(file: Path) -> None:
