@@ -9,7 +9,6 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable
-from importlib.util import find_spec
 
 from pymodbus import FramerType, ModbusException
 from pymodbus.client import AsyncModbusSerialClient, AsyncModbusTcpClient
@@ -228,8 +227,6 @@ class Lines:
         Raises ``ConfigError`` when the line is in use with other parameters, or cannot be opened
         on this machine at all.
         """
-        if settings.serial_port is not None and find_spec("serial") is None:
-            raise ConfigError("serial lines need the Python package pyserial; install it")
         line = self._lines.setdefault(settings.key, Line(settings, self._clock))
         if line.settings != settings:
             raise ConfigError(

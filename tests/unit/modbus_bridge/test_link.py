@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import struct
 from collections.abc import AsyncIterator, Callable
-from importlib.util import find_spec
 from typing import Any, Literal
 
 import pytest
@@ -352,11 +351,3 @@ async def test_one_line_cannot_have_two_settings(bench: Bench) -> None:
         bench.lines.attach(
             LineSettings(host="127.0.0.1", port=bench.port, framing="rtu"), 2, Pace()
         )
-
-
-async def test_serial_line_without_pyserial_says_what_to_install() -> None:
-    if find_spec("serial") is not None:
-        pytest.skip("pyserial is installed")
-    settings = LineSettings(serial_port="/dev/ttyUSB0", framing="rtu")
-    with pytest.raises(ConfigError, match="pyserial"):
-        Lines(FakeClock()).attach(settings, 1, Pace())
