@@ -11,10 +11,21 @@ from shared.contracts.charging import (
 from shared.contracts.evse import EvseObserved
 from shared.contracts.message import Address, Event
 from shared.contracts.meter import MeterSampled
-from shared.contracts.ocpp import FrameReceived
-from shared.contracts.session import SessionEnded, SessionStarted
+from shared.contracts.ocpp import FrameReceived, MessagesLogged
+from shared.contracts.session import (
+    MeterValuesRecorded,
+    SessionEnded,
+    SessionStarted,
+    SignedValueReceived,
+)
 from shared.contracts.site import SiteChanged
-from shared.contracts.station import StationConnected, StationDisconnected
+from shared.contracts.station import (
+    ReservationChanged,
+    SecurityEventReported,
+    StationConnected,
+    StationDisconnected,
+    StationJobChanged,
+)
 
 EVENTS_EXCHANGE = "parkade.events"
 """topic: ``noun.verb.vN.space:name``"""
@@ -61,6 +72,28 @@ SESSIONS_TO_API = DurableQueue(
     events=(SessionStarted, SessionEnded),
 )
 
+METER_VALUES_TO_API = DurableQueue(
+    name="api.meter-values",
+    service="api",
+    kind=QueueKind.BILLING,
+    events=(MeterValuesRecorded,),
+)
+
+STATION_RECORDS_TO_API = DurableQueue(
+    name="api.station-records",
+    service="api",
+    kind=QueueKind.BILLING,
+    events=(SignedValueReceived, StationJobChanged, ReservationChanged, SecurityEventReported),
+)
+
+MESSAGES_TO_API = DurableQueue(
+    name="api.messages",
+    service="api",
+    kind=QueueKind.WORK,
+    events=(MessagesLogged,),
+    max_length=2_000,
+)
+
 FRAMES_TO_GATEWAY = DurableQueue(
     name="gateway.frames",
     service="gateway",
@@ -93,7 +126,15 @@ FACTS_TO_LOADMGR = DurableQueue(
     max_length=20_000,
 )
 
-DURABLE_QUEUES = (SESSIONS_TO_API, FRAMES_TO_GATEWAY, OBSERVATIONS_TO_GATEWAY, FACTS_TO_LOADMGR)
+DURABLE_QUEUES = (
+    SESSIONS_TO_API,
+    METER_VALUES_TO_API,
+    STATION_RECORDS_TO_API,
+    MESSAGES_TO_API,
+    FRAMES_TO_GATEWAY,
+    OBSERVATIONS_TO_GATEWAY,
+    FACTS_TO_LOADMGR,
+)
 
 
 def queues_of(services: frozenset[str]) -> tuple[DurableQueue, ...]:

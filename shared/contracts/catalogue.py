@@ -122,7 +122,11 @@ def _fields(model: type[BaseModel]) -> str:
     types, meanings = _annotations(model), _meanings(model)
     rows = []
     for name, field in model.model_fields.items():
-        default = "" if field.is_required() else f"`{_default(field.get_default())}`"
+        default = (
+            ""
+            if field.is_required()
+            else f"`{_default(field.get_default(call_default_factory=True))}`"
+        )
         kind_of = types.get(name, "").replace("|", "\\|")
         rows.append(f"| `{name}` | `{kind_of}` | {default} | {meanings.get(name, '')} |")
     return "\n".join(["| field | type | default | meaning |", "|---|---|---|---|", *rows, ""])

@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar
 
-from shared.contracts.message import Command, Contract, Event, Reply, Request
+from shared.contracts.message import ActionOutcome, Command, Contract, Event, Reply, Request
 from shared.units import Phase, PhaseAmps
 
 
@@ -150,13 +150,6 @@ class LoadmgrTicked(Event):
     expires_after_s: ClassVar[float | None] = 2.0
 
     instance: str
-
-
-class ActionOutcome(Reply):
-    """What became of an operator's order."""
-
-    done: bool
-    detail: str = ""
 
 
 class StartCharging(Request[ActionOutcome]):

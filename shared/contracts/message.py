@@ -84,6 +84,13 @@ class Reply(Contract):
     """What a request is answered with."""
 
 
+class ActionOutcome(Reply):
+    """What became of an operator's order."""
+
+    done: bool
+    detail: str = ""
+
+
 R_co = TypeVar("R_co", bound=Reply, covariant=True)
 
 

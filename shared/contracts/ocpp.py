@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from shared.contracts.message import Command, Event, Reply, Request
 
@@ -90,3 +90,40 @@ class UplinkChanged(Event):
     detail: str = ""
     outbox: int = 0
     """How many messages the backend still has to receive."""
+
+
+class LogRow(NamedTuple):
+    """One frame between a station and the server, as it went over the wire.
+
+    A tuple, because many travel in one message (facts/performance.md, 3).
+    """
+
+    station_id: str
+    at: float
+    """Seconds since 1970, UTC."""
+    inbound: bool
+    """From the station to the server."""
+    kind: int
+    """2 call, 3 result, 4 error; 0 what could not be read."""
+    message_id: str
+    action: str
+    """Of the call; an answer has that of its call."""
+    text: str
+    """The frame. Id tags are pseudonyms unless the operator asked for them; signed values are not
+    touched. What is longer than 64 KiB is cut."""
+    latency_ms: float | None
+    """Of an answer: since its call."""
+    repairs: str
+    """What was wrong with a payload that was served all the same, separated by blanks."""
+
+
+class MessagesLogged(Event):
+    """Frames of stations, in the order they went. Many travel together; old ones may be lost."""
+
+    topic: ClassVar[str] = "ocpp.messages_logged.v1"
+    address_space: ClassVar[str] = "service"
+    address_field: ClassVar[str] = "instance"
+    expires_after_s: ClassVar[float | None] = None
+
+    instance: str
+    rows: tuple[LogRow, ...]

@@ -3,6 +3,7 @@
 ``SiteConfig`` is also the file format of ``/api/v1/site`` and of ``examples/*.yaml``.
 """
 
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -13,6 +14,8 @@ from shared.units import MINIMUM_CHARGING_A, PHASES, Phase, PhaseAmps
 
 Identifier = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Amps = Annotated[float, Field(ge=0, le=10_000, allow_inf_nan=False)]
+SecurityProfile = Annotated[int, Field(ge=0, le=3)]
+"""OCPP security profile: 1 = password, 2 = TLS and password, 3 = TLS and client certificate."""
 
 
 class ConfigPart(Contract):
@@ -111,9 +114,24 @@ class Station(ConfigPart):
     protocol: Literal["ocpp", "modbus"]
     modbus: ModbusAccess | None = None
     password_hash: str | None = None
-    """Argon2 hash of its own password; without one the server's password counts."""
-    security_profile: Annotated[int, Field(ge=0, le=3)] | None = None
+    """Hash of its own password; without one the server's password counts."""
+    next_password_hash: str | None = None
+    """Of a password that is being given to it. Either is accepted until this one was used once."""
+    security_profile: SecurityProfile | None = None
     """The lowest OCPP security profile accepted of it; ``None`` = what the port allows."""
+    next_security_profile: SecurityProfile | None = None
+    """The profile it was told to use; becomes ``security_profile`` when it connects with it."""
+    certificate_name: str | None = None
+    """S21: the common name of its client certificate, usually its serial number; ``None`` = its id.
+    """
+    certificate_fingerprint: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    """SHA-256 of the one client certificate that is accepted of it, whatever name is in it."""
+    model: Identifier | None = None
+    """Whose habits it has (a file of ocpp-server's ``models``); ``None`` = as it boots."""
+    configuration: dict[str, str] = Field(default_factory=dict)
+    """OCPP keys that it is to have, beside those of its model."""
+    local_list: bool = False
+    """Keep the site's tokens in its local authorization list, for when the manager is away."""
 
     @property
     def authorises_itself(self) -> bool:
@@ -137,6 +155,8 @@ class Backend(ConfigPart):
     password: str | None = None
     trusted_certificates: tuple[str, ...] = ()
     """S20: PEM certificates or roots. None = TLS is made without verifying the backend."""
+    client_certificate: Identifier | None = None
+    """S21: the certificate of ``/certificates`` that is shown to the backend."""
 
 
 class Evse(ConfigPart):
@@ -216,6 +236,9 @@ class Token(ConfigPart):
     name: str = ""
     status: TokenStatus = TokenStatus.ACCEPTED
     parent: str | None = None
+    """The group it belongs to: any token of it may stop what another one started."""
+    expires_at: datetime | None = None
+    """From then on it is expired."""
 
 
 class OcppServerConfig(ConfigPart):
@@ -223,12 +246,24 @@ class OcppServerConfig(ConfigPart):
 
     tls: TlsMode = TlsMode.DETECT
     password_hash: str | None = None
-    """S6: Argon2 hash of the password for stations that have none of their own."""
+    """S6: hash of the password for stations that have none of their own."""
+    cpo_name: Annotated[str, Field(max_length=64)] = ""
+    """The operator: organisation (O) of the certificates that stations get, and key ``CpoName``."""
     heartbeat_interval_s: Annotated[int, Field(ge=5, le=86_400)] = 300
     meter_interval_s: Annotated[int, Field(ge=1, le=3_600)] = 10
     call_timeout_s: Annotated[float, Field(gt=0, le=300)] = 30.0
     backend_answer_timeout_s: Annotated[float, Field(gt=0, le=60)] = 8.0
     """How long a station waits for its backend before it is answered locally."""
+    ping_interval_s: Annotated[float, Field(ge=5, le=3_600)] = 30.0
+    """Below what proxies on the way cut idle connections after (field notes 5.1, 6)."""
+    frame_limit_bytes: Annotated[int, Field(ge=65_536, le=64 << 20)] = 8 << 20
+    """The longest message of a station. A day of signed samples is long (field notes 5.2, 16)."""
+    handshakes_per_minute: Annotated[int, Field(ge=1, le=100_000)] = 600
+    """Connections that one address may open; more are turned away at once."""
+    failed_passwords_per_minute: Annotated[int, Field(ge=1, le=10_000)] = 10
+    """Wrong passwords that one address may try before it has to wait."""
+    log_id_tags: bool = False
+    """Show id tags in the message log; otherwise pseudonyms are stored."""
 
 
 class SiteConfig(ConfigPart):
@@ -237,6 +272,8 @@ class SiteConfig(ConfigPart):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     revision: int = 0
+    tokens_revision: int = 0
+    """When tokens were last changed; the version of local lists follows it. Set by the api."""
     name: str = "Parkade"
     mode: Mode = Mode.LOAD_MANAGEMENT
     deactivation: DeactivationPolicy = DeactivationPolicy.SWITCH_OFF

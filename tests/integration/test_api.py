@@ -21,7 +21,6 @@ from shared.bus.port import Bus, Delivery
 from shared.clock import SYSTEM_CLOCK
 from shared.contracts.alarm import AlarmChanged, Severity
 from shared.contracts.charging import (
-    ActionOutcome,
     Offer,
     OffersDecided,
     Reason,
@@ -29,7 +28,7 @@ from shared.contracts.charging import (
     StartCharging,
 )
 from shared.contracts.evse import EvseObserved, EvseState
-from shared.contracts.message import Event, station_address
+from shared.contracts.message import ActionOutcome, Event, station_address
 from shared.contracts.ocpp import CallOutcome, CallResult, CallStation
 from shared.contracts.session import SessionEnded, SessionStarted
 from shared.contracts.site import GetSite, SiteChanged

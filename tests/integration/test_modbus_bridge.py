@@ -20,7 +20,6 @@ from shared.bus.port import Bus, Delivery, EvictionHandler
 from shared.clock import SYSTEM_CLOCK, Clock, FakeClock
 from shared.contracts.alarm import AlarmChanged
 from shared.contracts.charging import (
-    ActionOutcome,
     ApplySetpoint,
     ClearProfiles,
     Reason,
@@ -31,7 +30,7 @@ from shared.contracts.charging import (
     StopCharging,
 )
 from shared.contracts.evse import EvseObserved, EvseState
-from shared.contracts.message import Event, service_address, station_address
+from shared.contracts.message import ActionOutcome, Event, service_address, station_address
 from shared.contracts.meter import MeterSampled
 from shared.contracts.ocpp import CallStation
 from shared.contracts.session import SessionEnded, SessionStarted

@@ -12,13 +12,13 @@ from modbus_bridge.outlet import Outlet
 from modbus_bridge.poller import StationPoller
 from shared.bus.port import Delivery, Inbox
 from shared.contracts.charging import (
-    ActionOutcome,
     ApplySetpoint,
     ClearProfiles,
     SetpointOutcome,
     StartCharging,
     StopCharging,
 )
+from shared.contracts.message import ActionOutcome
 from shared.contracts.ocpp import CallOutcome, CallStation
 from shared.contracts.site import Mode
 from shared.errors import DeviceUnreachable, Refused, Unroutable

@@ -11,12 +11,12 @@ from ocpp_server.relay import Relay
 from ocpp_server.station import Station
 from shared.bus.port import Delivery, Inbox
 from shared.contracts.charging import (
-    ActionOutcome,
     ApplySetpoint,
     ClearProfiles,
     StartCharging,
     StopCharging,
 )
+from shared.contracts.message import ActionOutcome
 from shared.contracts.ocpp import AnswerFrame, CallOutcome, CallStation
 from shared.errors import Refused, Unroutable
 

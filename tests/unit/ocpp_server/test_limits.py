@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from shared.contracts.charging import (
-    ActionOutcome,
     ApplySetpoint,
     ClearProfiles,
     Reason,
@@ -14,6 +13,7 @@ from shared.contracts.charging import (
     SetpointApplied,
     SetpointOutcome,
 )
+from shared.contracts.message import ActionOutcome
 from shared.contracts.site import DeactivationPolicy, Mode, SiteConfig
 from tests.conditions import eventually
 from tests.ocpp_core import Core, FakeStation, evse, site_of

@@ -12,8 +12,8 @@ from api.domain.evse_view import EvseLive
 from api.domain.site_secrets import hidden
 from api.problems import ApiProblem, not_found
 from api.routes.stations import ANSWER_MARGIN_S, ask_station
-from shared.contracts.charging import ActionOutcome, ClearProfiles, StartCharging, StopCharging
-from shared.contracts.message import Request
+from shared.contracts.charging import ClearProfiles, StartCharging, StopCharging
+from shared.contracts.message import ActionOutcome, Request
 from shared.contracts.ocpp import CallOutcome, CallResult, CallStation
 from shared.contracts.site import Evse, SiteConfig
 from shared.errors import Refused, ReplyTimeout, Unroutable
