@@ -81,12 +81,12 @@ class RabbitBus:
 
     async def publish(self, event: Event, *, cause: Delivery[Any] | None = None) -> None:
         """Tell a fact; see the port."""
-        message = to_amqp(self._delivery(event, cause))
-        outgoing = Outgoing(EVENTS_EXCHANGE, event.routing_key, message)
-        if event.durable:
-            await self._publisher.publish_safely(outgoing)
-        else:
-            self._publisher.offer(outgoing)
+        delivery = self._delivery(event, cause)
+        if not event.durable:
+            self._publisher.offer(delivery)
+            return
+        outgoing = Outgoing(EVENTS_EXCHANGE, event.routing_key, to_amqp(delivery))
+        await self._publisher.publish_safely(outgoing)
 
     async def send(self, command: Command, *, cause: Delivery[Any] | None = None) -> None:
         """Hand a command to the owner of its address; see the port."""

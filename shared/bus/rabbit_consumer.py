@@ -16,7 +16,14 @@ from shared.bus.port import Delivery, EventHandler
 from shared.bus.rabbit_link import CALL_TIMEOUT_S, RabbitLink, Session, broker_trouble
 from shared.bus.rabbit_publisher import RabbitPublisher
 from shared.bus.rabbit_topology import declare_queue
-from shared.bus.rabbit_wire import Outgoing, from_amqp, to_dead_letter
+from shared.bus.rabbit_wire import (
+    Outgoing,
+    from_amqp,
+    from_amqp_batch,
+    is_batch,
+    to_amqp,
+    to_dead_letter,
+)
 from shared.bus.topology import DEAD_EXCHANGE, EVENTS_EXCHANGE, DurableQueue
 from shared.clock import Clock
 from shared.contracts.message import Event
@@ -46,11 +53,44 @@ class Undertaker:
 
     async def bury(self, incoming: AbstractIncomingMessage, queue: str, reason: Exception) -> None:
         """Return when the message is safe among the dead letters. Raises ``NotSafe``."""
-        letter = to_dead_letter(incoming, queue=queue, reason=reason, died_at=self._clock.now())
+        letter = to_dead_letter(
+            incoming,
+            routing_key=incoming.routing_key or "",
+            queue=queue,
+            reason=reason,
+            died_at=self._clock.now(),
+        )
         logger.error("dead letter %s from %s: %s", incoming.routing_key, queue, reason)
         await self._publisher.publish_safely(
             Outgoing(DEAD_EXCHANGE, incoming.routing_key or "", letter)
         )
+
+    async def bury_sample(self, delivery: Delivery[Any], queue: str, reason: Exception) -> None:
+        """The same for one of several samples that came together."""
+        message = delivery.message
+        letter = to_dead_letter(
+            to_amqp(delivery),
+            routing_key=message.routing_key,
+            queue=queue,
+            reason=reason,
+            died_at=self._clock.now(),
+        )
+        logger.error("dead letter %s from %s: %s", message.routing_key, queue, reason)
+        await self._publisher.publish_safely(Outgoing(DEAD_EXCHANGE, message.routing_key, letter))
+
+
+class LastOne:
+    """Acknowledges a message when everything in it is done with."""
+
+    def __init__(self, incoming: AbstractIncomingMessage, parts: int) -> None:
+        self._incoming = incoming
+        self._left = parts
+
+    async def done(self) -> None:
+        """One more part is done with."""
+        self._left -= 1
+        if self._left == 0:
+            await acknowledge(self._incoming)
 
 
 class RabbitConsumer:
@@ -73,6 +113,8 @@ class RabbitConsumer:
         self._undertaker = undertaker
         self._clock = clock
         self._waiting: deque[AbstractIncomingMessage] = deque()
+        self._unpacked: deque[Work] = deque()
+        """The rest of a message that more came in than fit one batch."""
         self._changed = asyncio.Event()
         self._channel: tuple[Session, AbstractChannel] | None = None
         self._task = asyncio.get_running_loop().create_task(self._run())
@@ -88,6 +130,7 @@ class RabbitConsumer:
     def lost(self) -> None:
         """What was fetched and not begun will be delivered again."""
         self._waiting.clear()
+        self._unpacked.clear()
         self._channel = None
 
     async def close(self) -> None:
@@ -109,32 +152,39 @@ class RabbitConsumer:
         while not self._worker.is_closing:
             await self._changed.wait()
             self._changed.clear()
-            while self._waiting and not self._worker.is_closing:
+            while (self._waiting or self._unpacked) and not self._worker.is_closing:
                 await self._work_off_batch()
 
     async def _work_off_batch(self) -> None:
         batch: list[Work] = []
-        while self._waiting and len(batch) < self._max_batch:
-            incoming = self._waiting.popleft()
-            work = await self._to_work(incoming)
-            if work is not None:
+        while len(batch) < self._max_batch and (self._unpacked or self._waiting):
+            if not self._unpacked:
+                await self._unpack(self._waiting.popleft())
+                continue
+            work = self._unpacked.popleft()
+            if has_expired(work.delivery.message, work.delivery.meta, self._clock.now()):
+                await work.settle()
+            else:
                 batch.append(work)
         if batch:
             await self._worker.work_off(batch)
 
-    async def _to_work(self, incoming: AbstractIncomingMessage) -> Work | None:
-        """Return what to do, or nothing when it was too old or had no meaning."""
+    async def _unpack(self, incoming: AbstractIncomingMessage) -> None:
+        """Make work of a message; one without meaning is buried."""
         bury = partial(self._undertaker.bury, incoming, self._queue.name)
-        settle = partial(acknowledge, incoming)
         try:
-            delivery = from_amqp(incoming)
+            if not is_batch(incoming):
+                settle = partial(acknowledge, incoming)
+                self._unpacked.append(Work(from_amqp(incoming), settle, bury))
+                return
+            deliveries = from_amqp_batch(incoming)
         except ProtocolViolation as error:
-            await self._worker.bury(bury, settle, error)
-            return None
-        if has_expired(delivery.message, delivery.meta, self._clock.now()):
-            await settle()
-            return None
-        return Work(delivery, settle, bury)
+            await self._worker.bury(bury, partial(acknowledge, incoming), error)
+            return
+        last = LastOne(incoming, len(deliveries))
+        for delivery in deliveries:
+            bury_one = partial(self._undertaker.bury_sample, delivery, self._queue.name)
+            self._unpacked.append(Work(delivery, last.done, bury_one))
 
 
 class RabbitListener:
@@ -182,10 +232,11 @@ class RabbitListener:
         await self._listener.close()
 
     async def _on_message(self, incoming: AbstractIncomingMessage) -> None:
-        delivery: Delivery[Any]
+        deliveries: list[Delivery[Any]]
         try:
-            delivery = from_amqp(incoming)
+            deliveries = from_amqp_batch(incoming) if is_batch(incoming) else [from_amqp(incoming)]
         except ProtocolViolation as error:
             logger.warning("an event was not understood: %s", error)
             return
-        self._listener.offer(delivery)
+        for delivery in deliveries:
+            self._listener.offer(delivery)

@@ -3,18 +3,24 @@
 import asyncio
 import logging
 from collections import deque
+from typing import Any
 
 from aio_pika.abc import AbstractChannel
 from aio_pika.exceptions import PublishError
 
+from shared.bus.port import Delivery
 from shared.bus.rabbit_link import Session, broker_trouble
-from shared.bus.rabbit_wire import Outgoing
+from shared.bus.rabbit_wire import Outgoing, to_amqp, to_amqp_batch
+from shared.bus.topology import EVENTS_EXCHANGE
 from shared.errors import NotSafe, Unroutable
 
 logger = logging.getLogger(__name__)
 
 OUTBOX_LIMIT = 10_000
 """Transient messages that wait for the socket; beyond that the oldest are dropped."""
+MOST_TOGETHER = 100
+"""Samples of one topic that travel in one message. They do not wait for each other: what has
+gathered while the message before was written goes together."""
 RETRY_PAUSE_S = 0.1
 FLUSH_WITHIN_S = 2.0
 
@@ -27,7 +33,7 @@ class RabbitPublisher:
         self._confirmed: AbstractChannel | None = None
         self._loose: AbstractChannel | None = None
         self._ready = asyncio.Event()
-        self._outbox: deque[Outgoing] = deque(maxlen=OUTBOX_LIMIT)
+        self._outbox: deque[Delivery[Any]] = deque(maxlen=OUTBOX_LIMIT)
         self._outbox_changed = asyncio.Event()
         self._idle = asyncio.Event()
         self._sender = asyncio.get_running_loop().create_task(self._send_outbox())
@@ -49,14 +55,14 @@ class RabbitPublisher:
         self._ready.clear()
         self._confirmed = self._loose = None
 
-    def offer(self, outgoing: Outgoing) -> None:
-        """Send a transient message some time soon, or drop it."""
+    def offer(self, delivery: Delivery[Any]) -> None:
+        """Send a sample some time soon, or drop it."""
         if self._loose is None:
             self._drop(1)
             return
         if len(self._outbox) == OUTBOX_LIMIT:
             self._drop(1)
-        self._outbox.append(outgoing)
+        self._outbox.append(delivery)
         self._idle.clear()
         self._outbox_changed.set()
 
@@ -95,7 +101,8 @@ class RabbitPublisher:
 
     async def answer(self, outgoing: Outgoing) -> None:
         """Send an answer ahead of all samples. One that cannot be sent times out at the asker."""
-        await self._write(outgoing)
+        if not await self._write(outgoing):
+            self._drop(1)
 
     async def close(self) -> None:
         """Send what waits, within a short time."""
@@ -110,22 +117,37 @@ class RabbitPublisher:
     async def _send_outbox(self) -> None:
         while True:
             while self._outbox:
-                await self._write(self._outbox.popleft())
+                await self._write_samples(self._next_run())
             self._idle.set()
             await self._outbox_changed.wait()
             self._outbox_changed.clear()
 
-    async def _write(self, outgoing: Outgoing) -> None:
+    def _next_run(self) -> list[Delivery[Any]]:
+        """Take the oldest sample, and those of its topic that stand right behind it."""
+        run = [self._outbox.popleft()]
+        topic = run[0].message.topic
+        while self._outbox and len(run) < MOST_TOGETHER and self._outbox[0].message.topic == topic:
+            run.append(self._outbox.popleft())
+        return run
+
+    async def _write_samples(self, run: list[Delivery[Any]]) -> None:
+        message = to_amqp(run[0]) if len(run) == 1 else to_amqp_batch(run)
+        key = run[0].message.routing_key
+        if not await self._write(Outgoing(EVENTS_EXCHANGE, key, message)):
+            self._drop(len(run))
+
+    async def _write(self, outgoing: Outgoing) -> bool:
+        """Write without waiting for anything; tells whether there was somebody to write to."""
         channel = self._loose
         if channel is None:
-            self._drop(1)
-            return
+            return False
         exchange = await channel.get_exchange(outgoing.exchange, ensure=False)
         try:
             with broker_trouble():
                 await exchange.publish(outgoing.message, outgoing.routing_key, mandatory=False)
         except NotSafe:
-            self._drop(1)
+            return False
+        return True
 
     def _drop(self, count: int) -> None:
         if not self._is_dropping:
