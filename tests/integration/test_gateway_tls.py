@@ -1,10 +1,11 @@
-"""S20: which certificates of a backend are accepted."""
+"""Which certificates of a backend are accepted (S20), and which one it is shown (S21)."""
 
 import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -13,6 +14,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from parkade.simulation.backend import SimulatedBackend
+from shared.contracts.certificate import (
+    CertificatesAnswer,
+    CertificatesChanged,
+    GetCertificates,
+    KeyPair,
+)
+from shared.contracts.message import service_address
+from shared.contracts.site import SiteConfig
 from tests.conditions import eventually
 from tests.integration.gateway_world import World, site_with, world_of
 
@@ -31,15 +40,18 @@ class Signed:
     def pem(self) -> str:
         return self.certificate.public_bytes(serialization.Encoding.PEM).decode()
 
-    def serve(self, folder: Path) -> ssl.SSLContext:
-        """Return the TLS context of a server that shows this certificate."""
-        secret = self.key.private_bytes(
+    @property
+    def secret(self) -> str:
+        return self.key.private_bytes(
             serialization.Encoding.PEM,
             serialization.PrivateFormat.PKCS8,
             serialization.NoEncryption(),
-        )
+        ).decode()
+
+    def serve(self, folder: Path) -> ssl.SSLContext:
+        """Return the TLS context of a server that shows this certificate."""
         file = folder / "backend.pem"
-        file.write_bytes(secret + self.pem.encode())
+        file.write_text(self.secret + self.pem)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(file)
         return context
@@ -72,6 +84,7 @@ OTHER_ROOT = certificate("Another Root")
 RIGHT = certificate("backend", name=RIGHT_NAME, by=ROOT)
 WRONG = certificate("backend", name=WRONG_NAME, by=ROOT)
 SELF_SIGNED = certificate("backend", name=WRONG_NAME)
+CLIENT = certificate("Parkade", by=ROOT)
 
 
 def state(world: World) -> tuple[bool, str]:
@@ -115,3 +128,87 @@ async def test_backend_is_not_trusted(tmp_path: Path, shown: Signed, trusted: li
                 await eventually(lambda: "certificate" in state(world)[1].lower())
                 assert not state(world)[0]
         assert not backend.recorded
+
+
+def demanding(folder: Path, trusted: Signed) -> ssl.SSLContext:
+    """Return the TLS context of a backend that takes only clients it can verify."""
+    context = RIGHT.serve(folder)
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(cadata=trusted.pem)
+    return context
+
+
+def showing(site: SiteConfig, certificate_id: str) -> SiteConfig:
+    """Have the backend of the first EVSE be shown a stored certificate."""
+    (evse,) = site.evses
+    assert evse.backend is not None
+    backend = evse.backend.model_copy(update={"client_certificate": certificate_id})
+    return site.model_copy(update={"evses": (evse.model_copy(update={"backend": backend}),)})
+
+
+async def store(world: World, *pairs: KeyPair) -> None:
+    """Stand in for the certificates of the api."""
+
+    async def nobody(_address: Any, _epoch: int) -> None:
+        return None
+
+    async def answer(_: Any) -> CertificatesAnswer:
+        return CertificatesAnswer(revision=1, client=pairs)
+
+    bus = world.hub.join("api")
+    inbox = await bus.inbox(nobody)
+    inbox.on(GetCertificates, answer)
+    await inbox.own(service_address("certificates"), 1)
+    await bus.publish(CertificatesChanged(revision=1))
+
+
+def pair_of(signed: Signed, certificate_id: str) -> KeyPair:
+    return KeyPair(certificate_id=certificate_id, certificate_pem=signed.pem, key_pem=signed.secret)
+
+
+@pytest.mark.parametrize("shown", [RIGHT, WRONG], ids=["name fits", "pinned"])
+async def test_a_demanding_backend_is_shown_the_client_certificate(
+    tmp_path: Path, shown: Signed
+) -> None:
+    tls = demanding(tmp_path, ROOT)
+    tls.load_cert_chain(_file(tmp_path, shown))
+    async with SimulatedBackend(tls=tls) as backend:
+        site = showing(site_with(backend, trusted=(shown.pem,)), "ours")
+        async with world_of(site, tmp_path) as world:
+            await store(world, pair_of(CLIENT, "ours"))
+            await world.observe()
+            async with world.gateway():
+                await eventually(lambda: state(world)[0], claim="online")
+
+
+async def test_a_demanding_backend_refuses_another_certificate(tmp_path: Path) -> None:
+    async with SimulatedBackend(tls=demanding(tmp_path, ROOT)) as backend:
+        site = showing(site_with(backend, trusted=(ROOT.pem,)), "theirs")
+        async with world_of(site, tmp_path) as world:
+            await store(world, pair_of(SELF_SIGNED, "theirs"))
+            await world.observe()
+            async with world.gateway():
+                # With TLS 1.3 the refusal comes after the handshake, in place of an HTTP answer.
+                told = ("HTTP response", "SSL")
+                await eventually(lambda: any(word in state(world)[1] for word in told))
+                assert not state(world)[0]
+        assert not backend.recorded
+
+
+async def test_a_missing_client_certificate_is_told_and_used_once_it_is_stored(
+    tmp_path: Path,
+) -> None:
+    async with SimulatedBackend(tls=demanding(tmp_path, ROOT)) as backend:
+        site = showing(site_with(backend, trusted=(ROOT.pem,)), "ours")
+        async with world_of(site, tmp_path) as world:
+            await world.observe()
+            async with world.gateway():
+                await eventually(lambda: "certificate ours" in state(world)[1])
+                await store(world, pair_of(CLIENT, "ours"))
+                await eventually(lambda: state(world)[0], claim="online")
+
+
+def _file(folder: Path, signed: Signed) -> Path:
+    file = folder / "shown.pem"
+    file.write_text(signed.secret + signed.pem)
+    return file

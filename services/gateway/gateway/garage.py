@@ -3,6 +3,7 @@
 import asyncio
 import logging
 
+from gateway.backend_tls import ClientPairs
 from gateway.domain.roster import PlannedConnector, UplinkPlan, plan_uplinks
 from gateway.outbox import Outbox
 from gateway.presence import Presence
@@ -26,13 +27,21 @@ class Garage:
     """The charge points of the site. Only the active instance has any connected."""
 
     def __init__(
-        self, outbox: Outbox, bus: Bus, *, patience: Patience, tick_s: float, clock: Clock
+        self,
+        outbox: Outbox,
+        bus: Bus,
+        *,
+        patience: Patience,
+        tick_s: float,
+        clock: Clock,
+        pairs: ClientPairs,
     ) -> None:
         self._outbox = outbox
         self._bus = bus
         self._patience = patience
         self._tick_s = tick_s
         self._clock = clock
+        self._pairs = pairs
         self._site = SiteConfig()
         self.plans: tuple[UplinkPlan, ...] = ()
         self._present: dict[str, tuple[Presence, asyncio.Task[None]]] = {}
@@ -123,6 +132,7 @@ class Garage:
             policy=self._policy,
             patience=self._patience,
             clock=self._clock,
+            pairs=self._pairs,
         )
         presence.restore(await self._outbox.open_transactions())
         self._present[plan.uplink_id] = presence, group.create_task(self._run(presence))

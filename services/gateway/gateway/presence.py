@@ -5,6 +5,7 @@ import importlib.metadata
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 
+from gateway.backend_tls import ClientPairs
 from gateway.conversation import Answer
 from gateway.courier import Courier
 from gateway.deeds import FINISHED
@@ -49,6 +50,7 @@ class Presence:
         policy: Policy,
         patience: Patience,
         clock: Clock,
+        pairs: ClientPairs,
     ) -> None:
         self.plan = plan
         self._outbox = outbox
@@ -61,7 +63,7 @@ class Presence:
         self._connectors = _connectors(plan, self._configuration, kept)
         self._virtual = self._play(policy)
         self._courier = self._engage(patience)
-        self.uplink = self._connect(patience)
+        self.uplink = self._connect(patience, pairs)
         self._virtual.speak_through(self.uplink)
 
     async def run(self, tick_s: float) -> None:
@@ -163,7 +165,7 @@ class Presence:
             refused_pause_s=patience.refused_pause_s,
         )
 
-    def _connect(self, patience: Patience) -> Uplink:
+    def _connect(self, patience: Patience, pairs: ClientPairs) -> Uplink:
         return Uplink(
             self.plan,
             self._courier,
@@ -171,6 +173,7 @@ class Presence:
             speaker=self,
             patience=patience,
             clock=self._clock,
+            pairs=pairs,
             publish=self._bus.publish,
         )
 

@@ -16,6 +16,7 @@ from gateway.transparent import FrameIntake
 from gateway.uplink import Patience
 from shared.bus.port import Bus, Delivery
 from shared.bus.topology import FRAMES_TO_GATEWAY, OBSERVATIONS_TO_GATEWAY
+from shared.certificate_client import CertificateClient
 from shared.clock import SYSTEM_CLOCK, Clock
 from shared.contracts.evse import EvseObserved
 from shared.contracts.ocpp import UplinkChanged
@@ -46,14 +47,15 @@ async def run(
     outbox = await open_outbox(settings.database_url_for("gateway"))
     try:
         health.report("outbox", ok=True)
-        garage = Garage(
-            outbox,
-            bus,
-            patience=patience or Patience(call_s=settings.gateway_call_timeout_s),
-            tick_s=tick_s,
-            clock=clock,
-        )
-        async with SiteClient(bus) as site:
+        async with SiteClient(bus) as site, CertificateClient(bus) as certificates:
+            garage = Garage(
+                outbox,
+                bus,
+                patience=patience or Patience(call_s=settings.gateway_call_timeout_s),
+                tick_s=tick_s,
+                clock=clock,
+                pairs=certificates.client_pair,
+            )
             parts = _Parts(garage, outbox, site, Activity(bus, clock))
             await _run_parts(parts, bus, keep_days=settings.gateway_keep_days, health=health)
     finally:

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
-from gateway.backend_tls import first_context, is_name_mismatch, pinned_context
+from gateway.backend_tls import ClientPairs, first_context, is_name_mismatch, pinned_context
 from gateway.conversation import Answer, CallHandler, Conversation
 from gateway.courier import Courier
 from gateway.domain.frames import CallResult
@@ -76,6 +76,7 @@ class Uplink:
         speaker: Speaker,
         patience: Patience,
         clock: Clock,
+        pairs: ClientPairs,
         publish: Callable[[UplinkChanged], Awaitable[None]],
     ) -> None:
         self._plan = plan
@@ -84,6 +85,7 @@ class Uplink:
         self._speaker = speaker
         self._patience = patience
         self._clock = clock
+        self._pairs = pairs
         self._publish = publish
         self._conversation: Conversation | None = None
         self._pinned: Any = None
@@ -159,7 +161,7 @@ class Uplink:
         if backend.password is not None:
             pair = f"{backend.client_id}:{backend.password}".encode()
             headers["Authorization"] = f"Basic {b64encode(pair).decode()}"
-        tls = self._pinned or first_context(backend)
+        tls = self._pinned or first_context(backend, self._pairs)
         try:
             socket = await connect(
                 self._plan.endpoint,
@@ -176,7 +178,7 @@ class Uplink:
         except OSError as error:
             self._pinned = None
             if is_name_mismatch(error):
-                self._pinned = await pinned_context(backend)
+                self._pinned = await pinned_context(backend, self._pairs)
             raise
         async with socket:
             yield socket
