@@ -8,16 +8,21 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ocpp_server.announcer import Announcer
+from ocpp_server.answers import Fault
+from ocpp_server.authority import Authority
 from ocpp_server.domain.handshake import Admission, Handshake
 from ocpp_server.domain.site_view import SiteView
 from ocpp_server.facilities import Facilities
 from ocpp_server.ledger import Ledger
 from ocpp_server.link import Receiver
+from ocpp_server.message_log import MessageLog
+from ocpp_server.meter_recorder import MeterRecorder
 from ocpp_server.orders import Orders
 from ocpp_server.postman import Postman
 from ocpp_server.registry import Registry
 from ocpp_server.relay import Relay
 from ocpp_server.service import MIGRATIONS
+from ocpp_server.v16.observed_calls import events_of_call
 from ocpp_server.v16.routing import Router
 from ocpp_server.v16.schemas import actions, request_validator, response_validator
 from shared.bus.memory import MemoryBus
@@ -27,7 +32,7 @@ from shared.contracts.charging import SetpointApplied
 from shared.contracts.evse import EvseObserved
 from shared.contracts.message import Address, Event
 from shared.contracts.ocpp import FrameReceived, UplinkChanged
-from shared.contracts.session import SessionEnded, SessionStarted
+from shared.contracts.session import SessionEnded, SessionStarted, SignedValueReceived
 from shared.contracts.site import (
     Backend,
     Circuit,
@@ -39,9 +44,14 @@ from shared.contracts.site import (
     TokenStatus,
 )
 from shared.contracts.station import (
+    LocalListChanged,
+    ReservationChanged,
+    SecurityEventReported,
     StationBooted,
+    StationConfigurationRead,
     StationConnected,
     StationDisconnected,
+    StationJobChanged,
     StationRefused,
 )
 from shared.store import open_database
@@ -52,12 +62,18 @@ E = TypeVar("E", bound=Event)
 HEARD = (
     EvseObserved,
     FrameReceived,
+    LocalListChanged,
+    ReservationChanged,
+    SecurityEventReported,
     SessionEnded,
     SessionStarted,
     SetpointApplied,
+    SignedValueReceived,
     StationBooted,
+    StationConfigurationRead,
     StationConnected,
     StationDisconnected,
+    StationJobChanged,
     StationRefused,
 )
 BOOT = {"chargePointVendor": "Maker", "chargePointModel": "Box"}
@@ -109,7 +125,10 @@ class FakeStation:
         self.calls: list[tuple[str, dict[str, Any]]] = []
         """What the server called for."""
         self.answers: dict[str, Any] = {}
-        """Action -> payload, list of payloads in turn, or None to be silent."""
+        """Action -> payload, list of payloads in turn, or None to be silent.
+
+        A function is asked with the payload of the call; a ``Fault`` becomes a CALLERROR.
+        """
         self._ids = 0
 
     def send(self, text: str) -> None:
@@ -123,7 +142,12 @@ class FakeStation:
         answer = self.answers.get(frame[2], {"status": "Accepted"})
         if isinstance(answer, list):
             answer = answer.pop(0) if len(answer) > 1 else answer[0]
-        if answer is not None:
+        if callable(answer):
+            answer = answer(frame[3])
+        if isinstance(answer, Fault):
+            error = json.dumps([4, frame[1], answer.code, answer.description, {}])
+            self._later(lambda: self.say(error))
+        elif answer is not None:
             reply = answer if isinstance(answer, str) else json.dumps(answer)
             self._later(lambda: self.say(f"[3,{json.dumps(frame[1])},{reply}]"))
 
@@ -176,6 +200,14 @@ class FakeStation:
     def frames(self, since: int = 0) -> list[Any]:
         """Return what the server sent, parsed."""
         return [json.loads(text) for text in self.sent[since:]]
+
+    async def idle(self) -> None:
+        """Wait until the server has nothing left to call for."""
+        seen = -1
+        while seen != len(self.calls):
+            seen = len(self.calls)
+            for _ in range(20):
+                await asyncio.sleep(0)
 
     def _later(self, act: Callable[[], None]) -> None:
         asyncio.get_running_loop().call_soon(act)
@@ -230,6 +262,13 @@ class Core:
 
         return await eventually(found, claim=f"a {kind.__name__} is published")
 
+    async def newest(self, kind: type[E]) -> E:
+        """Return the newest event of a kind, when everything that was told is out."""
+        await self.facilities.announcer.flush()
+        for _ in range(50):
+            await asyncio.sleep(0)
+        return await self.event(kind)
+
     async def uplink(self, *evse_ids: str, online: bool = True) -> None:
         """Let the backend of EVSEs come or go."""
         await self.facilities.relay.heard_uplink(
@@ -264,15 +303,24 @@ async def running_core(site: SiteConfig, folder: Path) -> AsyncIterator[Core]:
         announcer=Announcer(bus),
         postman=postman,
         relay=Relay(postman),
+        log=MessageLog(
+            bus,
+            clock=clock,
+            shows_id_tags=lambda: facilities.view.site.ocpp_server.log_id_tags,
+        ),
+        meter_values=MeterRecorder(postman, instance=bus.instance),
+        authority=Authority(bus),
     )
     try:
         async with asyncio.TaskGroup() as group:
             core = await _start(group, facilities, bus=bus, operator=operator, hub=hub)
             announcing = group.create_task(facilities.announcer.run())
+            recording = group.create_task(facilities.meter_values.run())
             yield core
             core.registry.close_all()
             await facilities.announcer.flush()
             announcing.cancel()
+            recording.cancel()
     finally:
         await bus.close()
         await operator.close()
@@ -287,7 +335,8 @@ async def _start(
 
     inbox = await bus.inbox(on_evicted)
     registry = Registry(facilities, inbox, group, handler_of=Router)
-    Orders(registry, facilities.relay, actions=actions()).register(inbox)
+    orders = Orders(registry, facilities.relay, actions=actions(), events_of_call=events_of_call)
+    orders.register(inbox)
     core = Core(hub, operator, facilities, registry)
 
     async def hear(delivery: Delivery[Any]) -> None:

@@ -1,5 +1,6 @@
 """What a call of a station can be answered with, and what a call to it can come to."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
@@ -19,14 +20,30 @@ Answer: TypeAlias = Payload | str | Fault
 """A payload, a payload as text that goes out byte for byte, or a CALLERROR."""
 
 
+class Keeping(Protocol):
+    """Facts on their way to safety."""
+
+    def then(self, act: Callable[[bool], None]) -> None:
+        """Call ``act`` once they are safe (True) or cannot be kept (False), or at once if so."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """An answer that goes out when what it answers to is safe."""
+
+    answer: Answer
+    keeping: Keeping
+
+
 class CallHandler(Protocol):
     """Answers the calls of one station."""
 
-    def answer_now(self, call: Call) -> Answer | None:
+    def answer_now(self, call: Call) -> Answer | Later | None:
         """Answer without waiting for anything; None, and nothing done, where that cannot be."""
         ...
 
-    async def answer(self, call: Call) -> Answer:
+    async def answer(self, call: Call) -> Answer | Later:
         """Answer a call for which ``answer_now`` had none."""
         ...
 

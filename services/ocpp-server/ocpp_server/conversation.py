@@ -6,11 +6,11 @@ station's own calls, so that a call inside a handler cannot deadlock.
 
 import asyncio
 import logging
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ocpp_server.answers import INTERNAL_ERROR, Answer, CallHandler, Fault, StationReply
+from ocpp_server.answers import INTERNAL_ERROR, Answer, CallHandler, Fault, Later, StationReply
 from ocpp_server.domain.frames import (
     Call,
     CallError,
@@ -23,6 +23,7 @@ from ocpp_server.domain.frames import (
     parse,
 )
 from ocpp_server.link import Link
+from ocpp_server.message_log import MessageLog
 from ocpp_server.metrics import DROPPED, FAULTS
 from shared.clock import Clock
 from shared.contracts.ocpp import CallResult as Outcome
@@ -33,6 +34,8 @@ logger = logging.getLogger(__name__)
 
 INBOX_LIMIT = 256
 """Calls of a station that may wait; a station that sends more without waiting is cut off."""
+INBOX_CHARACTERS = 8 << 20
+"""So long they may be together; one alone may be as long as a frame."""
 REMEMBERED_ANSWERS = 4
 REMEMBERED_FOR_S = 300.0
 REPEATABLE = frozenset(
@@ -61,6 +64,24 @@ class Remembered:
     at: float
 
 
+@dataclass(slots=True)
+class Received:
+    """A call of the station, and when it came."""
+
+    call: Call
+    at: float
+
+
+@dataclass(slots=True)
+class Pending:
+    """Our call that is to be answered."""
+
+    message_id: str
+    action: str
+    answered: "asyncio.Future[StationReply]"
+    sent_at: float
+
+
 class Conversation:
     """Frames in, frames out. Implements the ``Receiver`` part of a link."""
 
@@ -70,22 +91,26 @@ class Conversation:
         handler: CallHandler,
         *,
         clock: Clock,
+        log: MessageLog,
         on_closed: Callable[[], None],
     ) -> None:
         self._link = link
+        self._log = log
         self._handler = handler
         self._name = link.admission.station_id
         self._clock = clock
         self._on_closed = on_closed
         self._serving = False
         self._call_prefix = new_id()[:8]
-        self._inbox: deque[Call] = deque()
+        self._inbox: deque[Received] = deque()
+        self._held = False
+        """An answer waits for its facts to be safe; calls after it wait behind it."""
         self._arrived = asyncio.Event()
         self._closed = asyncio.Event()
-        self._remembered: OrderedDict[MessageId, Remembered] = OrderedDict()
+        self._remembered: dict[MessageId, Remembered] = {}
         self._one_call = asyncio.Lock()
         self._calls = 0
-        self._pending: tuple[str, asyncio.Future[StationReply]] | None = None
+        self._pending: Pending | None = None
         self.heard_at = clock.monotonic()
         """When anything was last heard of the station: every frame is a sign of life."""
         self.close_reason = ""
@@ -95,24 +120,31 @@ class Conversation:
         """The link is there."""
         return not self._closed.is_set()
 
+    @property
+    def has_unanswered(self) -> bool:
+        """A call of the station has not got its answer yet."""
+        return bool(self._inbox) or self._held
+
     def received(self, text: str) -> None:
         """Take a frame. Returns at once."""
         self.heard_at = self._clock.monotonic()
         frame = parse(text)
         if isinstance(frame, Call):
-            self._take_call(frame)
+            self._log.took(self._name, frame, text, at=self.heard_at)
+            self._take_call(Received(frame, self.heard_at))
         elif isinstance(frame, Malformed):
+            self._log.took(self._name, frame, text, at=self.heard_at)
             self._refuse_malformed(frame)
         else:
-            self._take_answer(frame)
+            self._take_answer(frame, text)
 
     def closed(self, code: int, reason: str) -> None:
         """Take note of the end of the link."""
         self.close_reason = self.close_reason or reason or f"closed with {code}"
         self._closed.set()
         self._arrived.set()
-        if self._pending is not None and not self._pending[1].done():
-            self._pending[1].set_result(OFFLINE)
+        if self._pending is not None and not self._pending.answered.done():
+            self._pending.answered.set_result(OFFLINE)
         self._on_closed()
 
     def close(self, code: int, reason: str) -> None:
@@ -126,7 +158,7 @@ class Conversation:
         while self.is_open:
             await self._arrived.wait()
             self._arrived.clear()
-            while self._inbox and self.is_open:
+            while self._inbox and self.is_open and not self._held:
                 await self._work_on(self._inbox[0])
                 self._inbox.popleft()
 
@@ -141,9 +173,14 @@ class Conversation:
             self._calls += 1
             message_id = f"{self._call_prefix}-{self._calls}"
             answered: asyncio.Future[StationReply] = asyncio.get_running_loop().create_future()
-            self._pending = message_id, answered
+            sent_at = self._clock.monotonic()
+            self._pending = Pending(message_id, action, answered, sent_at)
             try:
-                self._link.send(encode_call(message_id, action, payload_text))
+                text = encode_call(message_id, action, payload_text)
+                self._link.send(text)
+                self._log.sent(
+                    self._name, text, at=sent_at, kind=2, message_id=message_id, action=action
+                )
                 async with asyncio.timeout(timeout_s):
                     return await answered
             except TimeoutError:
@@ -151,20 +188,41 @@ class Conversation:
             finally:
                 self._pending = None
 
-    def _take_call(self, call: Call) -> None:
+    def _take_call(self, received: Received) -> None:
         """Answer a call at once when nothing is before it; queue it otherwise."""
-        if self._serving and not self._inbox:
-            answer = self._answer_now(call)
+        if self._serving and not self._inbox and not self._held:
+            answer = self._answer_now(received.call)
             if answer is not None:
-                self._send(call, answer)
+                self._give(received, answer)
                 return
-        if len(self._inbox) >= INBOX_LIMIT:
+        if self._is_inbox_full(received):
             self.close(1008, "too many calls without waiting for answers")
             return
-        self._inbox.append(call)
+        self._inbox.append(received)
         self._arrived.set()
 
-    def _answer_now(self, call: Call) -> Answer | None:
+    def _is_inbox_full(self, received: Received) -> bool:
+        if not self._inbox:
+            return False
+        characters = sum(len(waiting.call.text) for waiting in self._inbox)
+        more = len(received.call.text)
+        return len(self._inbox) >= INBOX_LIMIT or characters + more > INBOX_CHARACTERS
+
+    def _give(self, received: Received, answer: Answer | Later) -> None:
+        """Send an answer, now or when its facts are safe; the calls after it keep their order."""
+        if not isinstance(answer, Later):
+            self._send(received, answer)
+            return
+
+        def kept(is_kept: bool) -> None:
+            self._held = False
+            self._send(received, answer.answer if is_kept else INTERNAL_ERROR)
+            self._arrived.set()
+
+        self._held = True
+        answer.keeping.then(kept)
+
+    def _answer_now(self, call: Call) -> Answer | Later | None:
         remembered = self._remembered_answer(call)
         if remembered is not None:
             return remembered
@@ -174,13 +232,13 @@ class Conversation:
             logger.exception("%s: %s failed", self._name, call.action)
             return INTERNAL_ERROR
 
-    async def _work_on(self, call: Call) -> None:
-        answer = self._answer_now(call)
+    async def _work_on(self, received: Received) -> None:
+        answer = self._answer_now(received.call)
         if answer is None:
-            answer = await self._answer_later(call)
-        self._send(call, answer)
+            answer = await self._answer_later(received.call)
+        self._give(received, answer)
 
-    async def _answer_later(self, call: Call) -> Answer:
+    async def _answer_later(self, call: Call) -> Answer | Later:
         try:
             return await self._handler.answer(call)
         except ParkadeError as error:
@@ -189,13 +247,25 @@ class Conversation:
             logger.exception("%s: %s failed", self._name, call.action)
         return INTERNAL_ERROR
 
-    def _send(self, call: Call, answer: Answer) -> None:
+    def _send(self, received: Received, answer: Answer) -> None:
+        call = received.call
         if isinstance(answer, Fault):
             FAULTS.labels(answer.code).inc()
-            self._link.send(encode_error(call.message_id, answer.code, answer.description))
-            return
-        self._remember(call, answer)
-        self._link.send(encode_result(call.message_id, answer))
+            kind, text = 4, encode_error(call.message_id, answer.code, answer.description)
+        else:
+            self._remember(call, answer)
+            kind, text = 3, encode_result(call.message_id, answer)
+        self._link.send(text)
+        now = self._clock.monotonic()
+        self._log.sent(
+            self._name,
+            text,
+            at=now,
+            kind=kind,
+            message_id=call.message_id,
+            action=call.action,
+            latency_s=now - received.at,
+        )
 
     def _remembered_answer(self, call: Call) -> Answer | None:
         """The answer to the same call sent before: a station repeats what it heard no answer to."""
@@ -211,12 +281,10 @@ class Conversation:
     def _remember(self, call: Call, answer: Answer) -> None:
         if call.action not in REPEATABLE:
             return
-        self._remembered[call.message_id] = Remembered(
-            hash(call.text), answer, self._clock.monotonic()
-        )
-        self._remembered.move_to_end(call.message_id)
-        if len(self._remembered) > REMEMBERED_ANSWERS:
-            self._remembered.popitem(last=False)
+        self._remembered.pop(call.message_id, None)
+        if len(self._remembered) >= REMEMBERED_ANSWERS:
+            del self._remembered[next(iter(self._remembered))]
+        self._remembered[call.message_id] = Remembered(hash(call.text), answer, self.heard_at)
 
     def _refuse_malformed(self, frame: Malformed) -> None:
         logger.debug("%s: malformed frame: %s", self._name, frame.description)
@@ -224,15 +292,24 @@ class Conversation:
             DROPPED.labels("no message id").inc()
             return
         FAULTS.labels(frame.code).inc()
-        self._link.send(encode_error(frame.message_id, frame.code, frame.description))
+        text = encode_error(frame.message_id, frame.code, frame.description)
+        self._link.send(text)
+        self._log.sent(
+            self._name, text, at=self.heard_at, kind=4, message_id=frame.message_id, action=""
+        )
 
-    def _take_answer(self, frame: CallResult | CallError) -> None:
+    def _take_answer(self, frame: CallResult | CallError, text: str) -> None:
         pending = self._pending
-        if pending is None or pending[0] != frame.message_id or pending[1].done():
+        if pending is None or pending.message_id != frame.message_id or pending.answered.done():
             DROPPED.labels("answer without call").inc()
             logger.debug("%s: answer to no open call", self._name)
+            self._log.took(self._name, frame, text, at=self.heard_at)
             return
-        pending[1].set_result(_reply_of(frame))
+        latency_s = self.heard_at - pending.sent_at
+        self._log.took(
+            self._name, frame, text, at=self.heard_at, action=pending.action, latency_s=latency_s
+        )
+        pending.answered.set_result(_reply_of(frame))
 
 
 def _reply_of(frame: CallResult | CallError) -> StationReply:

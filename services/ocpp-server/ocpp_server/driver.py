@@ -32,19 +32,20 @@ class Driver:
     def __init__(self, station: "Station", facilities: Facilities) -> None:
         self._station = station
         self._clock = facilities.clock
+        self._habits = facilities.habits
         self._connected_at = facilities.clock.monotonic()
         self._wanted_triggers: list[str] = []
         self._is_ready = False
         """It booted, or has had the time to."""
         self._wake = asyncio.Event()
         self.limits = Limits(station, facilities, wake=self._wake.set)
-        self._setup = Setup(station)
+        self.setup = Setup(station, facilities, wake=self._wake.set)
 
     def booted(self) -> None:
         """The station was accepted: everything is sent again, a reboot may have lost it."""
         self._is_ready = True
         self.limits.send_again()
-        self._setup.send_again()
+        self.setup.send_again()
         self._wake.set()
 
     def ask_for(self, message: str) -> None:
@@ -63,25 +64,34 @@ class Driver:
         now = self._clock.monotonic()
         if self._station.known and not self._is_ready and now - self._connected_at >= BOOT_GRACE_S:
             self._is_ready = True
-            self.ask_for("BootNotification")
+            self._wake.set()
+            model = self._habits.model_of(self._station.id, self._station.view).model
+            if self._habits.may_ask_to_boot(self._station.id, model, now):
+                self.ask_for("BootNotification")
             self.ask_for("StatusNotification")
-        if self.limits.is_due(now):
+        if self.limits.is_due(now) or self.setup.is_waiting:
             self._wake.set()
 
     async def run(self) -> None:
         """Do what is to be done, until cancelled."""
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            while self._station.conversation.is_open and (step := self._next_step()) is not None:
-                await step()
+        try:
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                await self._do_everything()
+        finally:
+            self.setup.closed()
+
+    async def _do_everything(self) -> None:
+        while self._station.conversation.is_open and (step := self._next_step()) is not None:
+            await step()
 
     def _next_step(self) -> Step | None:
         if self._wanted_triggers:
             return self._trigger
         if not self._is_ready:
             return None
-        return self.limits.next_step() or self._setup.next_step()
+        return self.limits.next_step() or self.setup.next_step()
 
     async def _trigger(self) -> None:
         message = self._wanted_triggers.pop(0)

@@ -3,11 +3,16 @@
 from dataclasses import dataclass, field
 
 from ocpp_server.announcer import Announcer
+from ocpp_server.authority import Authority
 from ocpp_server.domain.connector import StationMemory
 from ocpp_server.domain.site_view import SiteView
+from ocpp_server.habits import Habits
 from ocpp_server.ledger import Ledger
+from ocpp_server.message_log import MessageLog
+from ocpp_server.meter_recorder import MeterRecorder
 from ocpp_server.postman import Postman
 from ocpp_server.relay import Relay
+from ocpp_server.setup_slots import SetupSlots
 from shared.clock import Clock
 
 
@@ -21,6 +26,11 @@ class Facilities:
     announcer: Announcer
     postman: Postman
     relay: Relay
+    log: MessageLog
+    meter_values: MeterRecorder
+    authority: Authority
+    habits: Habits = field(default_factory=Habits)
+    setup_slots: SetupSlots = field(default_factory=SetupSlots)
     _memories: dict[str, StationMemory] = field(default_factory=dict)
 
     def memory(self, station_id: str) -> StationMemory:
@@ -35,3 +45,4 @@ class Facilities:
         for station_id in tuple(self._memories):
             if self.view.configured_id(station_id) != station_id:
                 del self._memories[station_id]
+                self.habits.forget(station_id)

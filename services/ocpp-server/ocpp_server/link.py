@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ocpp_server.domain.handshake import Admission, Handshake, Refusal
+from shared.contracts.site import OcppServerConfig
 
 
 class Link(Protocol):
@@ -41,6 +42,18 @@ class Receiver(Protocol):
         ...
 
 
+def _nobody(_address: str | None) -> Refusal | None:
+    return None
+
+
+def _usual_frame_limit(_station_id: str | None) -> int:
+    return OcppServerConfig().frame_limit_bytes
+
+
+def _usual_ping_interval_s() -> float:
+    return OcppServerConfig().ping_interval_s
+
+
 @dataclass(frozen=True, kw_only=True)
 class Front:
     """What the listener asks of the core."""
@@ -50,3 +63,8 @@ class Front:
     opened: Callable[[Link], Receiver]
     refused: Callable[[Handshake, Refusal], None]
     """Told of every refusal, those that the listener decides (path, TLS) included."""
+    turned_away: Callable[[str | None], Refusal | None] = _nobody
+    """Counts a connection of an address; says why it may not even begin."""
+    frame_limit: Callable[[str | None], int] = _usual_frame_limit
+    """Bytes of the longest message of a station; ``None`` = of any that is not admitted yet."""
+    ping_interval_s: Callable[[], float] = _usual_ping_interval_s

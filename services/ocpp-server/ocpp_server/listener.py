@@ -5,17 +5,21 @@ import contextlib
 import logging
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable, Coroutine
-from pathlib import Path
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 
-from ocpp_server.domain.handshake import Handshake, Refusal
+from ocpp_server.domain.handshake import Handshake, Refusal, identity_of
+from ocpp_server.domain.proxy_protocol import BadProxyHeader
+from ocpp_server.domain.rates import Networks
+from ocpp_server.domain.tls_failure import explain
+from ocpp_server.early_answer import answer_plain
 from ocpp_server.link import Front
+from ocpp_server.peer import Peer, begins_with_header, peer_of, told_peer
 from ocpp_server.session import Session
 from ocpp_server.tls_detect import FirstBytes, first_bytes
 from shared.contracts.site import TlsMode
 from shared.contracts.station import RefusalReason
 from shared.http import listening_socket
-from shared.tls import server_context
 
 logger = logging.getLogger(__name__)
 
@@ -23,17 +27,28 @@ HANDSHAKE_TIMEOUT_S = 15.0
 """From the first byte to an admitted station, TLS included."""
 GREETINGS_LIMIT = 512
 """So many connections may be between accept and admission at once; more wait in the backlog."""
-PING_INTERVAL_S = 30.0
-PLAIN_REFUSAL = b"this port takes TLS only: use wss:// in the wallbox\n"
+GREETINGS_OF_ONE_ADDRESS = 128
+"""So many of these may be of one address, so that it cannot hold up the others."""
+
+
+class _Crowded(Exception):
+    """One address has too many connections between accept and admission."""
 
 
 class Listener:
     """Accepts connections until cancelled and keeps the open ones."""
 
     def __init__(
-        self, front: Front, *, tls: Callable[[], TlsMode], context: ssl.SSLContext
+        self,
+        front: Front,
+        *,
+        tls: Callable[[], TlsMode],
+        context: Callable[[], ssl.SSLContext],
+        proxies: Networks = (),
     ) -> None:
         self._front = front
+        self._proxies = proxies
+        self._seats: Counter[str] = Counter()
         self._tls = tls
         self._context = context
         self._sessions: set[Session] = set()
@@ -53,12 +68,13 @@ class Listener:
                 logger.warning("cannot accept a connection: %s", error)
                 await asyncio.sleep(0.5)
                 continue
-            self._hold(self._greet(connection, f"{address[0]}:{address[1]}"))
+            peer = peer_of(address[0], address[1], proxies=self._proxies)
+            self._hold(self._greet(connection, peer))
 
     async def ping_all(self) -> None:
         """Ping every station now and then."""
         while True:
-            await asyncio.sleep(PING_INTERVAL_S)
+            await asyncio.sleep(self._front.ping_interval_s())
             for session in list(self._sessions):
                 session.ping()
 
@@ -78,60 +94,81 @@ class Listener:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _greet(self, connection: socket.socket, peer: str) -> None:
+    async def _greet(self, connection: socket.socket, peer: Peer) -> None:
         """Bring one connection from accept to a decision about it."""
         try:
             async with asyncio.timeout(HANDSHAKE_TIMEOUT_S):
                 await self._open_session(connection, peer)
         except TimeoutError:
-            logger.debug("%s did not finish its handshake", peer)
+            logger.debug("%s did not finish its handshake", peer.name)
+        except _Crowded:
+            text = f"{GREETINGS_OF_ONE_ADDRESS} connections of one address are half open already"
+            self._refused_early(peer, Refusal(reason=RefusalReason.RATE, status=429, detail=text))
+        except BadProxyHeader as error:
+            logger.warning("balancer %s: %s", peer.name, error)
         except (OSError, ssl.SSLError) as error:
-            self._refused_early(peer, RefusalReason.TLS, f"no TLS could be made: {error}")
+            self._refused_tls(peer, error)
         except Exception:
-            logger.exception("greeting %s failed", peer)
+            logger.exception("greeting %s failed", peer.name)
         finally:
             self._greetings.release()
 
-    async def _open_session(self, connection: socket.socket, peer: str) -> None:
-        connection.setblocking(False)
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        try:
-            kind = await first_bytes(connection)
-        except asyncio.CancelledError:
-            connection.close()
-            raise
-        if not await self._fits_mode(connection, kind, peer):
-            connection.close()
+    async def _open_session(self, connection: socket.socket, peer: Peer) -> None:
+        with self._seat(peer, connection):
+            kind = await _first_bytes_or_close(connection)
+            if kind is FirstBytes.PLAIN and peer.may_be_proxy and begins_with_header(connection):
+                await self._open_session(connection, await _told_or_close(connection, peer))
+            elif await self._may_begin(connection, kind, peer):
+                await self._admit(connection, peer, tls=kind is FirstBytes.TLS)
+
+    @contextlib.contextmanager
+    def _seat(self, peer: Peer, connection: socket.socket) -> Iterator[None]:
+        """Count a connection of an address while it is not admitted yet."""
+        address = peer.limited_as
+        if address is None:
+            yield
             return
-        await self._admit(connection, tls=kind is FirstBytes.TLS)
+        if self._seats[address] >= GREETINGS_OF_ONE_ADDRESS:
+            connection.close()
+            raise _Crowded
+        self._seats[address] += 1
+        try:
+            yield
+        finally:
+            self._seats[address] -= 1
+            if not self._seats[address]:
+                del self._seats[address]
 
-    async def _fits_mode(self, connection: socket.socket, kind: FirstBytes, peer: str) -> bool:
-        mode = self._tls()
+    async def _may_begin(self, connection: socket.socket, kind: FirstBytes, peer: Peer) -> bool:
+        """Tell whether a connection goes on; otherwise it is answered, told of, and closed."""
         if kind is FirstBytes.SILENCE:
+            connection.close()
             return False
-        if kind is FirstBytes.TLS and mode is TlsMode.OFF:
-            text = "the wallbox uses wss:// but TLS is off here: use ws://, or set TLS to detect"
-            self._refused_early(peer, RefusalReason.TLS, text)
-            return False
-        if kind is FirstBytes.PLAIN and mode is TlsMode.ON:
-            text = "the wallbox uses ws:// but only TLS is accepted here: use wss://"
-            self._refused_early(peer, RefusalReason.TLS, text)
-            await _answer_plain(connection)
-            return False
-        return True
+        refusal = self._front.turned_away(peer.limited_as) or _misfit(self._tls(), kind)
+        if refusal is None:
+            return True
+        try:
+            path = ""
+            if kind is FirstBytes.PLAIN:
+                path = await answer_plain(connection, refusal)
+            self._refused_early(peer, refusal, path=path, tls=kind is FirstBytes.TLS)
+        finally:
+            connection.close()
+        return False
 
-    async def _admit(self, connection: socket.socket, *, tls: bool) -> None:
-        session = Session(self._front, tls=tls, on_lost=self._sessions.discard)
+    async def _admit(self, connection: socket.socket, peer: Peer, *, tls: bool) -> None:
+        session = Session(self._front, tls=tls, peer=peer, on_lost=self._sessions.discard)
         self._sessions.add(session)
         try:
             await asyncio.get_running_loop().connect_accepted_socket(
                 lambda: session,
                 connection,
-                ssl=self._context if tls else None,
+                ssl=self._context() if tls else None,
                 ssl_handshake_timeout=HANDSHAKE_TIMEOUT_S if tls else None,
             )
             handshake = await session.arrived
+            if handshake is None and isinstance(session.failure, ssl.SSLError):
+                raise session.failure  # noqa: TRY301 - as if TLS 1.3 had told it in its handshake
             if handshake is not None:
                 session.settle(await self._front.admit(handshake))
         except BaseException:
@@ -139,18 +176,55 @@ class Listener:
             session.abort()
             raise
 
-    def _refused_early(self, peer: str, reason: RefusalReason, detail: str) -> None:
-        handshake = Handshake(path="", identity="", peer=peer, tls=False)
-        self._front.refused(handshake, Refusal(reason=reason, status=400, detail=detail))
+    def _refused_early(
+        self, peer: Peer, refusal: Refusal, *, path: str = "", tls: bool = False
+    ) -> None:
+        self._front.refused(
+            Handshake(
+                path=path,
+                identity=identity_of(path),
+                peer=peer.name,
+                tls=tls,
+                limited_as=peer.limited_as,
+            ),
+            refusal,
+        )
+
+    def _refused_tls(self, peer: Peer, error: OSError) -> None:
+        failure = explain(getattr(error, "reason", None), getattr(error, "verify_message", ""))
+        refusal = Refusal(
+            reason=RefusalReason.TLS, status=400, detail=failure.advice, tls_alert=failure.alert
+        )
+        self._refused_early(peer, refusal, tls=True)
 
 
-async def _answer_plain(connection: socket.socket) -> None:
-    """Tell a plain client in plain words, so that the installer sees why."""
-    head = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n"
-    length = f"Content-Length: {len(PLAIN_REFUSAL)}\r\n\r\n".encode()
-    loop = asyncio.get_running_loop()
-    await loop.sock_recv(connection, 65_536)  # unread bytes would turn the close into a reset
-    await loop.sock_sendall(connection, head + length + PLAIN_REFUSAL)
+def _misfit(mode: TlsMode, kind: FirstBytes) -> Refusal | None:
+    """S4: return why a connection does not fit what the port takes."""
+    text = ""
+    if kind is FirstBytes.TLS and mode is TlsMode.OFF:
+        text = "the wallbox uses wss:// but TLS is off here: use ws://, or set TLS to detect"
+    if kind is FirstBytes.PLAIN and mode is TlsMode.ON:
+        text = "the wallbox uses ws:// but this port takes TLS only: use wss:// in the wallbox"
+    return Refusal(reason=RefusalReason.TLS, status=400, detail=text) if text else None
+
+
+async def _first_bytes_or_close(connection: socket.socket) -> FirstBytes:
+    try:
+        connection.setblocking(False)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        return await first_bytes(connection)
+    except BaseException:
+        connection.close()
+        raise
+
+
+async def _told_or_close(connection: socket.socket, proxy: Peer) -> Peer:
+    try:
+        return await told_peer(connection, proxy)
+    except BaseException:
+        connection.close()
+        raise
 
 
 @contextlib.asynccontextmanager
@@ -160,16 +234,17 @@ async def open_listener(
     *,
     front: Front,
     tls: Callable[[], TlsMode],
-    certificate: Path,
-    key: Path,
+    context: Callable[[], ssl.SSLContext],
+    proxies: Networks = (),
 ) -> AsyncIterator[Listener]:
     """Open the port and accept until the block ends; stations are then told that we go.
 
-    Raises ``ConfigError`` when the port is taken or the certificate cannot be used.
+    ``tls`` and ``context`` are asked at each connection. ``proxies`` are the networks of balancers,
+    of which a PROXY header is believed. Raises ``ConfigError`` when the port is
+    taken.
     """
-    context = server_context(certificate, key)
     accepting = listening_socket(host, port, setting="PARKADE_OCPP_PORT")
-    listener = Listener(front, tls=tls, context=context)
+    listener = Listener(front, tls=tls, context=context, proxies=proxies)
     listener.port = accepting.getsockname()[1]
     try:
         async with asyncio.TaskGroup() as group:

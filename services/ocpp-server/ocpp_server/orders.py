@@ -1,7 +1,8 @@
 """Orders from the bus to the stations connected here."""
 
 import logging
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
 import orjson
 
@@ -16,20 +17,33 @@ from shared.contracts.charging import (
     StartCharging,
     StopCharging,
 )
-from shared.contracts.message import ActionOutcome
+from shared.contracts.message import ActionOutcome, Event
 from shared.contracts.ocpp import AnswerFrame, CallOutcome, CallStation
+from shared.contracts.station import ReadConfiguration, SendLocalList
 from shared.errors import Refused, Unroutable
 
 logger = logging.getLogger(__name__)
 
 
+EventsOfCall: TypeAlias = Callable[[Station, str, str, StationReply], Sequence[Event]]
+"""Action, payload and answer of a call -> the durable facts that follow from it."""
+
+
 class Orders:
     """The handlers of this replica's inbox."""
 
-    def __init__(self, registry: Registry, relay: Relay, *, actions: frozenset[str]) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        relay: Relay,
+        *,
+        actions: frozenset[str],
+        events_of_call: EventsOfCall,
+    ) -> None:
         self._registry = registry
         self._relay = relay
         self._actions = actions
+        self._events_of_call = events_of_call
 
     def register(self, inbox: Inbox) -> None:
         """Take orders from an inbox."""
@@ -38,6 +52,8 @@ class Orders:
         inbox.on(StopCharging, self.stop_charging)
         inbox.on(ClearProfiles, self.clear_profiles)
         inbox.on(CallStation, self.call_station)
+        inbox.on(ReadConfiguration, self.read_configuration)
+        inbox.on(SendLocalList, self.send_local_list)
         inbox.on(AnswerFrame, self.answer_frame)
 
     async def apply_setpoint(self, delivery: Delivery[ApplySetpoint]) -> None:
@@ -72,6 +88,15 @@ class Orders:
         verdict = await station.driver.limits.clear(evse)
         return ActionOutcome(done=verdict.gone, detail=verdict.detail)
 
+    async def read_configuration(self, delivery: Delivery[ReadConfiguration]) -> ActionOutcome:
+        """Have the configuration read again; returns at once."""
+        self._station(delivery.message.station_id).driver.setup.read_again()
+        return ActionOutcome(done=True, detail="it is being read")
+
+    async def send_local_list(self, delivery: Delivery[SendLocalList]) -> ActionOutcome:
+        """Send the site's tokens as local list (OCPP 1.6, 5.15), whatever the station has."""
+        return await self._station(delivery.message.station_id).driver.setup.local_list.send_now()
+
     async def call_station(self, delivery: Delivery[CallStation]) -> CallOutcome:
         """Send any call of OCPP 1.6; its shape is checked, its sense is not."""
         order = delivery.message
@@ -79,9 +104,10 @@ class Orders:
             raise Refused(f"OCPP 1.6 has no action {order.action!r}")
         if not _is_object(order.payload_text):
             raise Refused("the payload must be a JSON object")
-        reply = await self._station(order.station_id).call_text(
-            order.action, order.payload_text, timeout_s=order.timeout_s
-        )
+        station = self._station(order.station_id)
+        reply = await station.call_text(order.action, order.payload_text, timeout_s=order.timeout_s)
+        for event in self._events_of_call(station, order.action, order.payload_text, reply):
+            await station.facilities.postman.publish(station.id, event)
         return _call_outcome(reply)
 
     async def answer_frame(self, delivery: Delivery[AnswerFrame]) -> None:

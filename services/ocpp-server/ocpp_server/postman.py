@@ -15,7 +15,13 @@ from shared.bus.port import Bus
 from shared.clock import Clock
 from shared.contracts.message import Event
 from shared.contracts.ocpp import FrameReceived
-from shared.contracts.session import SessionEnded, SessionStarted
+from shared.contracts.session import (
+    MeterValuesRecorded,
+    SessionEnded,
+    SessionStarted,
+    SignedValueReceived,
+)
+from shared.contracts.station import ReservationChanged, SecurityEventReported, StationJobChanged
 from shared.errors import NotSafe, StoreUnavailable
 
 logger = logging.getLogger(__name__)
@@ -25,7 +31,17 @@ AGAIN_AFTER = timedelta(seconds=15)
 """Longer than a publish may take, so that what is under way is not sent twice."""
 
 EVENTS: dict[str, type[Event]] = {
-    event.topic: event for event in (SessionStarted, SessionEnded, FrameReceived)
+    event.topic: event
+    for event in (
+        SessionStarted,
+        SessionEnded,
+        FrameReceived,
+        MeterValuesRecorded,
+        SignedValueReceived,
+        StationJobChanged,
+        ReservationChanged,
+        SecurityEventReported,
+    )
 }
 
 

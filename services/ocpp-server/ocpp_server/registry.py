@@ -5,10 +5,10 @@ import logging
 from collections.abc import Callable
 
 from ocpp_server.answers import CallHandler
-from ocpp_server.domain.admission import decide
 from ocpp_server.domain.handshake import Admission, Handshake, Refusal
 from ocpp_server.domain.site_view import SiteView
 from ocpp_server.facilities import Facilities
+from ocpp_server.gate import Gate
 from ocpp_server.link import Front, Link, Receiver
 from ocpp_server.metrics import CONNECTED, REFUSED
 from ocpp_server.station import Station
@@ -17,13 +17,18 @@ from shared.contracts.message import Address, station_address
 from shared.contracts.site import SiteConfig
 from shared.contracts.station import StationRefused
 from shared.errors import ParkadeError
-from shared.passwords import password_matches
 
 logger = logging.getLogger(__name__)
 
 SWEEP_EVERY_S = 1.0
 SILENCE_GRACE_S = 30.0
 """Silence that ends a link: two heartbeat intervals and this."""
+
+UNKNOWN_FRAME_LIMIT = 256 << 10
+"""Bytes of a message of a station that nobody has configured."""
+TOLD_CHARACTERS = 500
+"""So much of what a refused peer has sent is told."""
+TOLD_SUBPROTOCOLS = 20
 
 NORMAL = 1000
 GOING_AWAY = 1001
@@ -46,24 +51,33 @@ class Registry:
         self._group = group
         self._handler_of = handler_of
         self._stations: dict[str, Station] = {}
+        self._gate = Gate(lambda: facilities.view.site, clock=facilities.clock)
 
     @property
     def front(self) -> Front:
         """What the listener asks."""
-        return Front(admit=self.admit, opened=self.opened, refused=self.refused)
+        return Front(
+            admit=self.admit,
+            opened=self.opened,
+            refused=self.refused,
+            turned_away=self._gate.turned_away,
+            frame_limit=self._frame_limit,
+            ping_interval_s=lambda: self._facilities.view.site.ocpp_server.ping_interval_s,
+        )
 
     def station(self, station_id: str) -> Station | None:
         """Return a station that is connected here."""
         return self._stations.get(station_id)
 
     async def admit(self, handshake: Handshake) -> Admission | Refusal:
-        """Decide about a connection; in a thread, because passwords are slow on purpose."""
-        site = self._facilities.view.site
-        return await asyncio.to_thread(decide, handshake, site, password_matches=password_matches)
+        """Decide about a connection."""
+        return await self._gate.admit(handshake)
 
     def refused(self, handshake: Handshake, refusal: Refusal) -> None:
         """Tell why a connection was refused, so that the operator can mend it."""
         REFUSED.labels(refusal.reason.value).inc()
+        if not self._gate.is_news(handshake, refusal):
+            return
         logger.info("%s refused: %s", handshake.peer, refusal.reason.value)
         self._facilities.announcer.tell(
             StationRefused(
@@ -72,6 +86,13 @@ class Registry:
                 peer=handshake.peer,
                 reason=refusal.reason,
                 detail=refusal.detail,
+                path=handshake.path[:TOLD_CHARACTERS],
+                subprotocols=tuple(
+                    name[:64] for name in handshake.subprotocols[:TOLD_SUBPROTOCOLS]
+                ),
+                user=None if handshake.user is None else handshake.user[:TOLD_CHARACTERS],
+                tls=handshake.tls,
+                tls_alert=refusal.tls_alert,
             )
         )
 
@@ -98,6 +119,7 @@ class Registry:
         """Publish what is known of every station here."""
         for station in self._stations.values():
             station.announce_connected()
+            station.driver.setup.announce()
 
     def sweep(self) -> None:
         """Look at the time, for every station."""
@@ -119,6 +141,11 @@ class Registry:
         """Send every station away; they come back to whoever serves then."""
         for station in tuple(self._stations.values()):
             station.close(GOING_AWAY, "the server stops")
+
+    def _frame_limit(self, station_id: str | None) -> int:
+        if station_id is not None and self._facilities.view.configured_id(station_id) is None:
+            return UNKNOWN_FRAME_LIMIT
+        return self._facilities.view.site.ocpp_server.frame_limit_bytes
 
     @property
     def _silence_limit_s(self) -> float:

@@ -16,20 +16,23 @@ from websockets.headers import parse_subprotocol
 from websockets.http11 import Request
 from websockets.protocol import State
 from websockets.server import ServerProtocol
-from websockets.typing import Subprotocol
+from websockets.typing import BytesLike, Subprotocol
 
 from ocpp_server.domain.basic_auth import credentials
 from ocpp_server.domain.handshake import Admission, Handshake, Refusal, identity_of
 from ocpp_server.link import Front, Receiver
+from ocpp_server.peer import Peer
+from ocpp_server.peer_certificate import certificate_fields
 from shared.contracts.station import RefusalReason
 
 logger = logging.getLogger(__name__)
 
-FRAME_LIMIT = 8 << 20
-"""A day of signed samples in one StopTransaction is large (field notes 5.2, 16)."""
+MESSAGE_TIMEOUT_S = 60.0
+"""A message that is begun must be complete by then; modems are slow, and attackers slower."""
 UNSENT_LIMIT = 4 << 20
 """A peer that leaves this much unread is gone."""
 CLOSE_TIMEOUT_S = 5.0
+FRAME_HEAD_BYTES = 14
 
 SessionLost = Callable[["Session"], None]
 
@@ -37,14 +40,17 @@ SessionLost = Callable[["Session"], None]
 class Session(asyncio.Protocol):
     """States of one connection: handshake, admission, open, closing. Implements ``Link``."""
 
-    def __init__(self, front: Front, *, tls: bool, on_lost: SessionLost) -> None:
+    def __init__(self, front: Front, *, tls: bool, peer: Peer, on_lost: SessionLost) -> None:
         self._front = front
         self._tls = tls
+        self._peer = peer
         self._on_lost = on_lost
         self.arrived: asyncio.Future[Handshake | None] = asyncio.get_running_loop().create_future()
         """The upgrade request; None when the connection ended before there was one."""
+        self.failure: Exception | None = None
+        """What ended the connection, e.g. a TLS alert that came after the handshake (TLS 1.3)."""
         self._ws = ServerProtocol(
-            max_size=FRAME_LIMIT, select_subprotocol=lambda *_: self._subprotocol
+            max_size=front.frame_limit(None), select_subprotocol=lambda *_: self._subprotocol
         )
         self._subprotocol: Subprotocol | None = None
         self._transport: asyncio.Transport | None = None
@@ -52,8 +58,12 @@ class Session(asyncio.Protocol):
         self._handshake: Handshake | None = None
         self._admission: Admission | None = None
         self._receiver: Receiver | None = None
-        self._parts: list[bytes] = []
-        self._parts_opcode = Opcode.TEXT
+        self._digesting = False
+        self._frame_limit = front.frame_limit(None)
+        self._begun: bytearray | None = None
+        """A message of which more fragments are to come."""
+        self._opcode = Opcode.TEXT
+        self._patience: asyncio.TimerHandle | None = None
         self._close_timer: asyncio.TimerHandle | None = None
 
     # What the core sees (Link)
@@ -76,7 +86,8 @@ class Session(asyncio.Protocol):
         """Send a text frame; does nothing when the connection is gone."""
         if self._ws.state is State.OPEN:
             self._ws.send_text(text.encode())
-            self._flush()
+            if not self._digesting:  # whatever is sent meanwhile goes out with the rest
+                self._flush()
 
     def close(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> None:
         """Say good-bye; the socket is cut when the station does not answer within 5 s."""
@@ -90,6 +101,7 @@ class Session(asyncio.Protocol):
     def ping(self) -> None:
         """Keep proxies from cutting an idle connection (field notes 5.1, 6). No pong is awaited."""
         if self._ws.state is State.OPEN:
+            self._limit_frames()  # the site may have changed
             self._ws.send_ping(b"")
             self._flush()
 
@@ -111,8 +123,10 @@ class Session(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is gone, for whatever reason."""
-        if self._close_timer is not None:
-            self._close_timer.cancel()
+        self.failure = exc
+        for timer in (self._close_timer, self._patience):
+            if timer is not None:
+                timer.cancel()
         if self._ws.state is not State.CLOSED:
             self._ws.receive_eof()
         if not self.arrived.done():
@@ -143,6 +157,7 @@ class Session(asyncio.Protocol):
         self._ws.send_response(response)
         if self._is_open():
             self._admission = decision
+            self._limit_frames()
             self._receiver = self._front.opened(self)
         else:
             self._report_bad_handshake()
@@ -154,6 +169,8 @@ class Session(asyncio.Protocol):
 
     def _refuse(self, refusal: Refusal) -> None:
         response = self._ws.reject(HTTPStatus(refusal.status), refusal.detail + "\n")
+        if refusal.retry_after_s is not None:
+            response.headers["Retry-After"] = str(refusal.retry_after_s)
         if refusal.status == HTTPStatus.UNAUTHORIZED:
             response.headers["WWW-Authenticate"] = 'Basic realm="Parkade"'
         self._ws.send_response(response)
@@ -175,14 +192,43 @@ class Session(asyncio.Protocol):
 
     def _digest(self) -> None:
         """Act on what the protocol made of the bytes."""
+        self._digesting = True
         for event in self._ws.events_received():
-            if isinstance(event, Request):
-                self._request_arrived(event)
-            elif isinstance(event, Frame):
+            if isinstance(event, Frame):
                 self._frame_arrived(event)
+            elif isinstance(event, Request):
+                self._request_arrived(event)
+        self._digesting = False
+        self._watch_message()
         self._flush()
         if self._ws.close_expected():
             self._cut_later()
+
+    def _limit_frames(self) -> None:
+        self._frame_limit = self._front.frame_limit(self.admission.station_id)
+        self._ws.max_message_size = self._frame_limit
+
+    def _watch_message(self) -> None:
+        """Bound what a message that is not complete yet takes: memory, and time."""
+        held = len(self._ws.reader.buffer) + len(self._begun or b"")
+        if self._ws.state is not State.OPEN or not (held or self._begun is not None):
+            self._stop_waiting()
+            return
+        if held > self._frame_limit + FRAME_HEAD_BYTES:
+            # The protocol applies a new limit from the second frame on.
+            self.close(CloseCode.MESSAGE_TOO_BIG, f"at most {self._frame_limit} bytes, please")
+        elif self._patience is None:
+            loop = asyncio.get_running_loop()
+            self._patience = loop.call_later(MESSAGE_TIMEOUT_S, self._message_overdue)
+
+    def _stop_waiting(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+
+    def _message_overdue(self) -> None:
+        self._patience = None
+        self.close(CloseCode.POLICY_VIOLATION, f"a message took over {MESSAGE_TIMEOUT_S:g} s")
 
     def _request_arrived(self, request: Request) -> None:
         self._request = request
@@ -198,37 +244,40 @@ class Session(asyncio.Protocol):
         return Handshake(
             path=request.path,
             identity=identity,
-            peer=self._peer(),
+            peer=self._peer.name,
+            limited_as=self._peer.limited_as,
             tls=self._tls,
             subprotocols=_offered_subprotocols(request),
             user=user,
             password=password,
+            **certificate_fields(self._transport),
         )
 
-    def _peer(self) -> str:
-        peer = self._transport.get_extra_info("peername") if self._transport else None
-        return f"{peer[0]}:{peer[1]}" if peer else ""
-
     def _frame_arrived(self, frame: Frame) -> None:
-        if frame.opcode in {Opcode.TEXT, Opcode.BINARY}:
-            self._parts_opcode = frame.opcode
-            self._parts = [bytes(frame.data)]
-        elif frame.opcode is Opcode.CONT:
-            self._parts.append(bytes(frame.data))
+        if frame.opcode is Opcode.CONT and self._begun is not None:
+            self._begun += frame.data
+        elif frame.opcode in {Opcode.TEXT, Opcode.BINARY}:
+            self._opcode = frame.opcode
+            if not frame.fin:
+                self._begun = bytearray(frame.data)
+                return
+            self._message_arrived(frame.data)
+            return
         else:
             return  # ping is answered by the protocol, pong and close need no answer of ours
         if frame.fin:
-            self._message_arrived(b"".join(self._parts))
-            self._parts = []
+            message, self._begun = self._begun, None
+            self._message_arrived(message)
 
-    def _message_arrived(self, message: bytes) -> None:
+    def _message_arrived(self, message: BytesLike) -> None:
+        self._stop_waiting()
         if self._receiver is None:
             return
         try:
-            text = message.decode()
+            text = str(message, "utf-8")
         except UnicodeDecodeError:
             code = CloseCode.INVALID_DATA
-            if self._parts_opcode is Opcode.BINARY:
+            if self._opcode is Opcode.BINARY:
                 code = CloseCode.UNSUPPORTED_DATA
             self.close(code, "text frames in UTF-8, please")
             return

@@ -11,12 +11,15 @@ from typing import Any
 from ocpp_server.answers import CallHandler, StationReply
 from ocpp_server.conversation import Conversation
 from ocpp_server.domain.connector import Connector, StationMemory
+from ocpp_server.domain.model import Identity
 from ocpp_server.domain.site_view import NO_EVSES, SiteView
 from ocpp_server.domain.tokens import INVALID, id_tag_info
 from ocpp_server.driver import Driver
+from ocpp_server.errands import Errands
 from ocpp_server.facilities import Facilities
 from ocpp_server.ledger import Transaction
 from ocpp_server.link import Link
+from shared.contracts.message import Event
 from shared.contracts.site import Evse
 from shared.contracts.station import StationBooted, StationConnected, StationDisconnected
 
@@ -45,9 +48,14 @@ class Station:
         self._link = link
         self._memory = facilities.memory(self.id) if self.known else StationMemory()
         self.conversation = Conversation(
-            link, handler_of(self), clock=facilities.clock, on_closed=lambda: on_closed(self)
+            link,
+            handler_of(self),
+            clock=facilities.clock,
+            log=facilities.log,
+            on_closed=lambda: on_closed(self),
         )
         self.driver = Driver(self, facilities)
+        self.errands = Errands(self.id)
         self._read_site()
         self.relayed = itertools.count()
         """Numbers the frames of this connection that a backend gets."""
@@ -77,7 +85,11 @@ class Station:
         if not self.known:
             return INVALID
         view = self.view
-        return id_tag_info(view.token(token_id), accept_unknown=view.site.accept_unknown_tokens)
+        return id_tag_info(
+            view.token(token_id),
+            accept_unknown=view.site.accept_unknown_tokens,
+            now=self.facilities.clock.now(),
+        )
 
     def token_read(self, token_id: str) -> None:
         """A card was read somewhere at this station; put it where a car waits, if that is plain."""
@@ -103,7 +115,13 @@ class Station:
         connector.transaction_id = transaction.id
         if (connector.token or "").casefold() != transaction.id_tag.casefold():
             connector.take_token(transaction.id_tag)
+        self._tell_limits(transaction)
         self.announce(number)
+
+    def _tell_limits(self, transaction: Transaction) -> None:
+        since = transaction.started_at or transaction.start_received_at
+        evse = self.evses[transaction.connector]
+        self.driver.limits.transaction_started(evse, transaction.id, since)
 
     def transaction_stopped(self, transaction: Transaction) -> None:
         """A transaction has ended."""
@@ -114,12 +132,16 @@ class Station:
         if connector.transaction_id == transaction.id:
             connector.transaction_id = None
             connector.token = None
+            self.driver.limits.transaction_stopped(self.evses[number])
             self.announce(number)
 
     def booted(self, event: StationBooted) -> bool:
         """Take note of a boot; tells whether it is accepted."""
         self.facilities.announcer.tell(event)
         if self.known:
+            self.facilities.habits.introduced(
+                self.id, Identity.told(event.vendor, event.model, event.firmware)
+            )
             self.driver.booted()
         return self.known
 
@@ -133,6 +155,7 @@ class Station:
                 connector = self.connector(transaction.connector)
                 connector.transaction_id = transaction.id
                 connector.token = transaction.id_tag
+                self._tell_limits(transaction)
 
     def known_changed(self, known: bool) -> None:
         """The operator has configured this station, or has removed it."""
@@ -164,9 +187,22 @@ class Station:
                 known=self.known,
                 subprotocol=admission.subprotocol,
                 tls=handshake.tls,
+                security_profile=admission.security_profile,
+                used_next_password=self._used_next_password,
+                certificate_name=handshake.certificate_name,
+                certificate_fingerprint=handshake.certificate_fingerprint,
             )
         )
         self.announce_all()
+
+    @property
+    def _used_next_password(self) -> bool:
+        """It came with the password that is being given to it now, and not with an earlier one."""
+        admission = self._link.admission
+        if not admission.used_next_password:
+            return False
+        configured = self.view.site.station(self.id)
+        return configured is not None and configured.next_password_hash == admission.password_hash
 
     def announce_disconnected(self) -> None:
         """Tell that this connection is gone, and the last word on its outlets."""
@@ -190,6 +226,17 @@ class Station:
                 )
             )
 
+    def announce_soon(self, number: int) -> None:
+        """Tell soon what is known of one connector then: its measurements have changed."""
+        self.facilities.announcer.tell_newest((self, number), lambda: self._look_at(number))
+
+    def _look_at(self, number: int) -> Event | None:
+        evse = self.evses.get(number)
+        if evse is None or not self.conversation.is_open:
+            return None  # the last word was told when the link closed
+        now = self.facilities.clock.now()
+        return self.connector(number).observed(evse, epoch=self.epoch, online=True, now=now)
+
     def announce_all(self, *, online: bool = True) -> None:
         """Tell what is known of every EVSE."""
         for number in self.evses:
@@ -199,8 +246,10 @@ class Station:
         """Serve this connection until it is closed."""
         async with asyncio.TaskGroup() as group:
             driving = group.create_task(self.driver.run())
+            self.errands.open(group)
             await self.conversation.run()
             driving.cancel()
+            self.errands.cancel()
 
     async def call(
         self, action: str, payload: Mapping[str, Any], *, timeout_s: float | None = None

@@ -137,7 +137,7 @@ def test_profile_2_over_tls_with_its_password_is_let_in() -> None:
     assert isinstance(decided(site(station), tls=True, password=b"pw"), Admission)
 
 
-@pytest.mark.parametrize("presented", [b"c0ffee", b"\xc0\xff\xee"])
+@pytest.mark.parametrize("presented", [b"c0ffee", b"C0FFee", b"\xc0\xff\xee"])
 def test_a_hex_password_may_come_as_text_or_as_the_bytes_it_stands_for(presented: bytes) -> None:
     assert "c0ffee" in list(password_forms(presented))
 
@@ -178,3 +178,93 @@ def test_credentials(
     header: str | None, identity: str, expected: tuple[str | None, bytes | None]
 ) -> None:
     assert credentials(header, identity) == expected
+
+
+@pytest.mark.parametrize(
+    ("user", "is_in"),
+    [("CP1", True), ("cp1", True), ("", True), (None, True), ("CP2", False), ("admin", False)],
+)
+def test_the_user_name_is_the_identity_or_empty(user: str | None, is_in: bool) -> None:
+    answer = decided(site(box(password_hash="hash of pw")), user=user, password=b"pw")
+    assert isinstance(answer, Admission) is is_in
+    if isinstance(answer, Refusal):
+        assert (answer.reason, answer.status) == (RefusalReason.PASSWORD, 401)
+        assert f"user name {user!r}" in answer.detail
+        assert "'CP1'" in answer.detail
+
+
+def test_where_no_password_is_demanded_the_user_name_does_not_matter() -> None:
+    assert isinstance(decided(site(box()), user="admin", password=b"pw"), Admission)
+
+
+@pytest.mark.parametrize(
+    ("because", "settings", "presented", "used_next"),
+    [
+        ("the old one is good", {"password_hash": "hash of old"}, b"old", False),
+        ("the new one is good", {"password_hash": "hash of old"}, b"new", True),
+        ("the server's stands for an old one", {}, b"server", False),
+        ("the new one, where it is the first of its own", {}, b"new", True),
+        ("as the bytes of a hex key", {"next_password_hash": "hash of c0ff"}, b"\xc0\xff", True),
+    ],
+)
+def test_while_a_password_is_handed_over_either_is_good(
+    because: str, settings: dict[str, Any], presented: bytes, used_next: bool
+) -> None:
+    station = box(**{"next_password_hash": "hash of new", **settings})
+    answer = decided(site(station, password="server"), user="CP1", password=presented)
+    assert isinstance(answer, Admission), because
+    assert answer.used_next_password is used_next, because
+    assert (answer.password_hash == station.next_password_hash) is used_next, because
+
+
+@pytest.mark.parametrize(("user", "password"), [("CP1", b"other"), ("CP2", b"new"), (None, None)])
+def test_a_pending_password_opens_the_gate_to_nobody_else(
+    user: str | None, password: bytes | None
+) -> None:
+    station = box(password_hash="hash of old", next_password_hash="hash of new")
+    answer = decided(site(station), user=user, password=password)
+    assert isinstance(answer, Refusal)
+    assert answer.status == 401
+
+
+def test_a_first_password_that_is_pending_is_not_demanded_yet() -> None:
+    station = box(next_password_hash="hash of new")
+    assert decided(site(station)) == Admission(
+        station_id="CP1", subprotocol="ocpp1.6", known=True, used_next_password=False
+    )
+
+
+def test_a_station_that_must_use_tls_is_refused_before_its_password_is_looked_at() -> None:
+    looked_at: list[str] = []
+
+    def watched(_stored: str, presented: str) -> bool:
+        looked_at.append(presented)
+        return True
+
+    station = box(security_profile=2, password_hash="h", next_password_hash="n")
+    answer = decide(handshake(password=b"pw"), site(station), password_matches=watched)
+    assert isinstance(answer, Refusal)
+    assert (answer.reason, answer.status) == (RefusalReason.SECURITY_PROFILE, 403)
+    assert looked_at == []
+
+
+@pytest.mark.parametrize(
+    ("offered", "chosen"), [(("ocpp0.1",), None), (("ocpp0.1", "ocpp1.6"), "ocpp1.6")]
+)
+def test_an_unknown_version_is_refused_and_beside_ours_ignored(
+    offered: tuple[str, ...], chosen: str | None
+) -> None:
+    answer = decided(site(box()), subprotocols=offered)
+    if chosen is None:
+        assert isinstance(answer, Refusal)
+        assert answer.status == 400
+        assert "ocpp0.1" in answer.detail
+    else:
+        assert isinstance(answer, Admission)
+        assert answer.subprotocol == chosen
+
+
+def test_a_long_path_is_not_repeated_whole() -> None:
+    answer = decided(site(), path="/" + "x" * 8000, identity="x" * 8000)
+    assert isinstance(answer, Refusal)
+    assert len(answer.detail) < 400

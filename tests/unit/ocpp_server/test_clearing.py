@@ -47,6 +47,9 @@ def test_not_gone_and_said_why(cleared: Any, left: Any, detail: str) -> None:
     assert detail in verdict.detail
 
 
-@pytest.mark.parametrize("odd", [{"chargingSchedule": 5}, {"chargingSchedule": {}}, composite()])
+@pytest.mark.parametrize(
+    "odd",
+    [{"chargingSchedule": 5}, {"chargingSchedule": {}}, composite(), composite(-1)],
+)
 def test_odd_schedules_are_no_limits(odd: Any) -> None:
     assert judge_clearing(ACCEPTED, ACCEPTED | odd, max_a=32, phases=3).gone

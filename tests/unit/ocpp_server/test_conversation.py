@@ -7,11 +7,14 @@ from typing import Any
 
 import pytest
 
-from ocpp_server.answers import Answer, Fault
+from ocpp_server.answers import Answer, Fault, Later
 from ocpp_server.conversation import INBOX_LIMIT, Conversation
 from ocpp_server.domain.frames import Call
+from ocpp_server.message_log import MessageLog
+from ocpp_server.meter_recorder import Batch
+from shared.bus.memory import MemoryBus
 from shared.clock import FakeClock
-from shared.contracts.ocpp import CallResult
+from shared.contracts.ocpp import CallResult, LogRow, MessagesLogged
 from shared.errors import StoreUnavailable
 from tests.conditions import eventually
 from tests.ocpp_core import FakeStation
@@ -23,10 +26,13 @@ class Handler:
     def __init__(self) -> None:
         self.slow: set[str] = {"Slow"}
         self.gate = asyncio.Event()
+        self.batch = Batch()
         self.handled: list[str] = []
         self.conversation: Conversation | None = None
 
-    def answer_now(self, call: Call) -> Answer | None:
+    def answer_now(self, call: Call) -> Answer | Later | None:
+        if call.action == "Kept":
+            return Later(self._count(call), self.batch)
         if call.action in self.slow:
             return None
         if call.action == "Broken":
@@ -56,8 +62,12 @@ class Talk:
         self.handler = Handler()
         self.clock = FakeClock()
         self.ends = 0
+        self.hub = MemoryBus(self.clock)
+        self.log = MessageLog(
+            self.hub.join("ocpp-server"), clock=self.clock, shows_id_tags=lambda: False
+        )
         self.conversation = Conversation(
-            self.station, self.handler, clock=self.clock, on_closed=self._ended
+            self.station, self.handler, clock=self.clock, log=self.log, on_closed=self._ended
         )
         self.handler.conversation = self.conversation
         self.station.receiver = self.conversation
@@ -67,6 +77,19 @@ class Talk:
 
     def say(self, message_id: Any, action: str, **payload: Any) -> None:
         self.station.say(json.dumps([2, message_id, action, payload]))
+
+    async def logged(self) -> list[LogRow]:
+        """Return what the log tells of everything that was said so far."""
+        rows: list[LogRow] = []
+
+        async def hear(delivery: Any) -> None:
+            rows.extend(delivery.message.rows)
+
+        subscription = await self.hub.join("api").listen([MessagesLogged], hear)
+        await self.log.flush()
+        await eventually(lambda: rows, claim="something is logged")
+        await subscription.close()
+        return rows
 
     async def answers(self, number: int) -> list[Any]:
         await eventually(lambda: len(self.station.sent) >= number)
@@ -260,3 +283,46 @@ async def test_a_fault_of_a_handler_is_a_callerror(talk: Talk) -> None:
     talk.handler._count = lambda call: Fault("SecurityError", "no")  # type: ignore[method-assign]
     talk.say("1", "Fast")
     assert talk.station.frames() == [[4, "1", "SecurityError", "no", {}]]
+
+
+async def test_an_answer_waits_until_what_it_answers_to_is_safe(talk: Talk) -> None:
+    talk.say("1", "Kept")
+    talk.say("2", "Fast")
+    await asyncio.sleep(0)
+    assert talk.station.sent == []
+    talk.handler.batch.settle(kept=True)
+    assert [answer[:2] for answer in await talk.answers(2)] == [[3, "1"], [3, "2"]]
+
+
+async def test_what_cannot_be_kept_is_not_acknowledged(talk: Talk) -> None:
+    talk.say("1", "Kept")
+    talk.handler.batch.settle(kept=False)
+    (answer,) = await talk.answers(1)
+    assert answer[:3] == [4, "1", "InternalError"]
+
+
+async def test_every_frame_is_logged_with_its_action_and_latency(talk: Talk) -> None:
+    talk.say("1", "Kept")
+    talk.clock.advance(0.25)
+    talk.handler.batch.settle(kept=True)
+    calling = asyncio.create_task(talk.conversation.call("Reset", "{}", timeout_s=5))
+    await calling
+    talk.station.say("nonsense")
+    rows = await talk.logged()
+    told = [(row.inbound, row.kind, row.action, row.latency_ms) for row in rows]
+    assert told == [
+        (True, 2, "Kept", None),
+        (False, 3, "Kept", 250.0),
+        (False, 2, "Reset", None),
+        (True, 3, "Reset", 0.0),
+        (True, 0, "", None),
+    ]
+    assert rows[0].text == '[2, "1", "Kept", {}]'
+    assert rows[0].at == talk.clock.now().timestamp() - 0.25
+
+
+async def test_id_tags_are_pseudonyms_in_the_log(talk: Talk) -> None:
+    talk.say("1", "Fast", idTag="04A2B3", note="04A2B3")
+    call, _ = await talk.logged()
+    assert '"idTag": "tag-' in call.text
+    assert '"note": "04A2B3"' in call.text

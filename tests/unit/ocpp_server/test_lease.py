@@ -30,28 +30,39 @@ def test_the_latest_revision_wins() -> None:
     assert limit_of(slot.wanted) == Limit(limit_a=10)
 
 
-def test_an_empty_slot_sends_nothing_and_never_expires() -> None:
-    assert not Slot().must_send(0)
+def test_an_empty_slot_never_expires() -> None:
     assert not Slot().has_expired(1e9)
 
 
 def test_a_new_limit_is_sent() -> None:
     slot = Slot(held=held(10, until=100))
-    slot.put(setpoint(limit_a=16), 0)
-    assert slot.must_send(0)
+    assert slot.must_send(Limit(limit_a=16), 0)
 
 
 def test_other_phases_are_a_new_limit() -> None:
     slot = Slot(held=held(16, until=100))
-    slot.put(setpoint(phases=1), 0)
-    assert slot.must_send(0)
+    assert slot.must_send(Limit(limit_a=16, phases=1), 0)
+
+
+def test_what_the_box_may_have_lost_is_sent() -> None:
+    slot = Slot(held=held(16, until=100))
+    slot.put(setpoint(), 0)
+    slot.answered = True
+    slot.send_again()
+    assert not slot.answered
+    assert slot.must_send(Limit(limit_a=16), 0)
+
+
+def test_nothing_is_sent_again_when_nothing_is_wanted() -> None:
+    slot = Slot()
+    slot.send_again()
+    assert slot.answered
 
 
 def test_the_same_limit_is_sent_only_when_less_than_half_of_the_lease_is_left() -> None:
     slot = Slot(held=held(16, until=100))
-    slot.put(setpoint(), 0)
-    assert not slot.must_send(50)
-    assert slot.must_send(51)
+    assert not slot.must_send(Limit(limit_a=16), 50)
+    assert slot.must_send(Limit(limit_a=16), 51)
 
 
 def test_silence_of_load_management_ends_the_lease() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ocpp_server.domain.meter_values import SignedValue
+from ocpp_server.domain.signed_values import SignedValue
 from ocpp_server.ledger import Ledger, Start, StopText, Transaction
 from ocpp_server.service import MIGRATIONS
 from shared.contracts.message import Event

@@ -5,13 +5,8 @@ from typing import Any
 
 import pytest
 
-from ocpp_server.domain.meter_values import (
-    Reading,
-    SignedValue,
-    newest_timestamp,
-    read_values,
-    signed_values,
-)
+from ocpp_server.domain.meter_values import Reading, read_values
+from ocpp_server.domain.sampled_values import merged, read_samples
 from shared.units import PhaseAmps
 
 
@@ -117,10 +112,9 @@ def test_later_entries_win() -> None:
     assert reading.current_a == PhaseAmps(l1=16)
 
 
-def test_signed_values_are_kept_and_never_read_as_numbers() -> None:
+def test_signed_values_are_never_read_as_numbers() -> None:
     raw = '{"signedMeterValue":"T0NNRg==","encodingMethod":"OCMF"}'
     signed = sample(raw, format="SignedData", context="Transaction.End")
-    assert signed_values([entry(signed)]) == [SignedValue(raw, "Transaction.End")]
     assert read_values([entry(signed)], phases=3).is_empty
 
 
@@ -130,8 +124,8 @@ def test_the_newest_timestamp_counts() -> None:
         entry(timestamp="2026-03-01T11:00:00Z"),
         entry(timestamp="nope"),
     ]
-    assert newest_timestamp(entries) == datetime(2026, 3, 1, 12, tzinfo=UTC)
-    assert newest_timestamp([entry(timestamp=None)]) is None
+    assert merged(read_samples(entries)).at == datetime(2026, 3, 1, 12, tzinfo=UTC)
+    assert merged(read_samples([entry(timestamp=None)])).at is None
 
 
 @pytest.mark.parametrize("samples", [None, [], [{}]])

@@ -29,7 +29,10 @@ async def raw(core: Core, action: str, payload_text: str, **changes: Any) -> Cal
 
 
 async def connected(core: Core) -> FakeStation:
-    return await core.booted()
+    station = await core.booted()
+    await station.idle()
+    station.calls.clear()
+    return station
 
 
 async def test_start(core: Core) -> None:

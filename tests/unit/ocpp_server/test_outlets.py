@@ -178,7 +178,7 @@ async def test_notices_are_answered(
     assert await station.call(action, payload) == answer
 
 
-@pytest.mark.parametrize("action", ["Reset", "SignCertificate", "Dance"])
+@pytest.mark.parametrize("action", ["Reset", "CertificateSigned", "Dance"])
 async def test_what_is_not_answered_here_is_not_implemented(core: Core, action: str) -> None:
     station = await core.connect()
     assert await station.call(action, {}) == "NotImplemented"

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from ocpp_server.domain.handshake import Admission, Handshake, Refusal
+from ocpp_server.domain.jitter import spread
 from shared.contracts.evse import EvseObserved, EvseState
 from shared.contracts.message import station_address
 from shared.contracts.site import OcppServerConfig, SiteConfig, Station
@@ -112,7 +113,7 @@ async def test_a_boot_tells_what_the_station_is(core: Core) -> None:
     assert answer == {
         "status": "Accepted",
         "currentTime": "2026-01-01T12:00:00Z",
-        "interval": 300,
+        "interval": spread(300, "CP1"),
     }
     booted = await core.event(StationBooted)
     assert (booted.vendor, booted.model, booted.epoch) == ("Maker", "Box", 1)
@@ -140,7 +141,7 @@ class TestHeldStation:
         station = await core.connect("STRANGER")
         assert not (await core.event(StationConnected)).known
         answer = await station.boot()
-        assert (answer["status"], answer["interval"]) == ("Pending", 30)
+        assert (answer["status"], answer["interval"]) == ("Pending", spread(30, "STRANGER"))
 
     async def test_nobody_charges_there_and_nothing_is_lost(self, core: Core) -> None:
         station = await core.connect("STRANGER")

@@ -1,9 +1,8 @@
-"""Who is let in: path, sub-protocol, security profile and password, in this order."""
+"""Who is let in: path, sub-protocol, security profile, certificate, password, in this order."""
 
-from collections.abc import Callable
-
-from ocpp_server.domain.basic_auth import password_forms
+from ocpp_server.domain.client_certificate import is_bound, profile_of, refusal_of_certificate
 from ocpp_server.domain.handshake import Admission, Handshake, Refusal
+from ocpp_server.domain.station_password import Fitted, PasswordCheck, check_password
 from shared.contracts.site import SiteConfig, Station
 from shared.contracts.station import RefusalReason
 
@@ -11,9 +10,8 @@ OCPP_16 = "ocpp1.6"
 SPELLINGS_OF_16 = frozenset({"ocpp1.6", "ocpp1.6j", "ocpp1.6-j", "ocpp"})
 """What stations offer when they mean OCPP 1.6J (field notes 5.1, 1)."""
 IDENTITY_LIMIT = 64
-
-PasswordCheck = Callable[[str, str], bool]
-"""(stored hash, presented text) -> fits; constant time, see ``shared.passwords``."""
+PATH_SHOWN = 100
+"""Characters of a wrong path that are repeated to the operator."""
 
 
 def decide(
@@ -31,17 +29,28 @@ def decide(
     station = site.station(identity)
     if station is not None and station.protocol != "ocpp":
         return _refuse_name(station)
+    bound = is_bound(handshake, site, station)
     refusal = (
         _refusal_of_subprotocol(handshake)
         or _refusal_of_profile(handshake, station)
-        or _refusal_of_password(handshake, site, station, password_matches)
+        or refusal_of_certificate(handshake, site, station)
     )
     if refusal is not None:
         return refusal
+    password: Fitted | Refusal = Fitted()
+    if not bound:
+        password = check_password(handshake, site, station, password_matches=password_matches)
+    if isinstance(password, Refusal):
+        return password
     return Admission(
         station_id=identity if station is None else station.id,
         subprotocol=_chosen_subprotocol(handshake.subprotocols),
         known=station is not None,
+        used_next_password=password.is_next,
+        password_hash=password.stored,
+        security_profile=profile_of(
+            handshake, bound=bound, password_checked=password.stored is not None
+        ),
     )
 
 
@@ -49,8 +58,9 @@ def _refuse_path(handshake: Handshake) -> Refusal:
     return Refusal(
         reason=RefusalReason.PATH,
         status=404,
-        detail=f"the path {handshake.path!r} must end in the ChargeBox id of the wallbox, at most "
-        f"{IDENTITY_LIMIT} printable characters, like ws://this-server:19520/MYBOX",
+        detail=f"the path {handshake.path[:PATH_SHOWN]!r} must end in the ChargeBox id of the "
+        f"wallbox, at most {IDENTITY_LIMIT} printable characters, like "
+        "ws://this-server:19520/MYBOX",
     )
 
 
@@ -91,33 +101,3 @@ def _refusal_of_profile(handshake: Handshake, station: Station | None) -> Refusa
         detail=f"{handshake.identity} is set to security profile {demanded}, which needs TLS: use "
         "wss:// in the wallbox, or lower its profile here",
     )
-
-
-def _refusal_of_password(
-    handshake: Handshake,
-    site: SiteConfig,
-    station: Station | None,
-    password_matches: PasswordCheck,
-) -> Refusal | None:
-    stored = (station.password_hash if station else None) or site.ocpp_server.password_hash
-    if stored is None:
-        return _refusal_without_password(handshake, station)
-    if handshake.password is None:
-        return _refuse_password("the wallbox presents no password; enter the one configured here")
-    if any(password_matches(stored, form) for form in password_forms(handshake.password)):
-        return None
-    return _refuse_password("the password of the wallbox is not the one configured here")
-
-
-def _refusal_without_password(handshake: Handshake, station: Station | None) -> Refusal | None:
-    demanded = (station.security_profile if station else None) or 0
-    if demanded not in {1, 2}:
-        return None
-    return _refuse_password(
-        f"{handshake.identity} is set to security profile {demanded}, which needs a password; none "
-        "is configured here"
-    )
-
-
-def _refuse_password(detail: str) -> Refusal:
-    return Refusal(reason=RefusalReason.PASSWORD, status=401, detail=detail)

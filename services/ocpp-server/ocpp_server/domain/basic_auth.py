@@ -2,8 +2,11 @@
 
 import base64
 import binascii
+import re
 from collections.abc import Iterator
 from contextlib import suppress
+
+_HEX = re.compile(r"[0-9A-Fa-f]+")
 
 
 def credentials(header: str | None, identity: str) -> tuple[str | None, bytes | None]:
@@ -30,9 +33,12 @@ def password_forms(presented: bytes) -> Iterator[str]:
     """Yield the texts that a presented password may stand for.
 
     AuthorizationKey is set as a hex string, and stations then present either that text or the bytes
-    it stands for (field notes 5.1, 4).
+    it stands for (field notes 5.1, 4). Hex digits typed in capitals are the same.
     """
     with suppress(UnicodeDecodeError):
-        yield presented.decode()
+        text = presented.decode()
+        yield text
+        if text != text.lower() and _HEX.fullmatch(text):
+            yield text.lower()
     yield presented.hex()
     yield presented.hex().upper()

@@ -4,12 +4,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from ocpp_server.domain.connector_state import ConnectorStatus
-from ocpp_server.domain.meter_values import Reading
+from ocpp_server.domain.meter_values import NOTHING_READ, Reading
 from ocpp_server.domain.timeline import Timeline
 from shared.contracts.evse import EvseObserved, EvseState
 from shared.contracts.site import Evse
-
-NOTHING_READ = Reading()
 
 
 @dataclass(slots=True)

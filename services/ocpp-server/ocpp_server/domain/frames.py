@@ -8,6 +8,8 @@ from typing import Any, TypeAlias
 
 import orjson
 
+from ocpp_server.domain.json_bounds import has_too_many_elements, is_too_deep
+
 MessageId: TypeAlias = str | int | float
 """Text by the specification; some stations send numbers, which are echoed as numbers."""
 Payload: TypeAlias = dict[str, Any]
@@ -36,7 +38,7 @@ class ErrorCode(StrEnum):
     GENERIC_ERROR = "GenericError"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Call:
     """A call of the station."""
 
@@ -45,6 +47,8 @@ class Call:
     payload: Payload
     text: str
     """The whole frame as it came."""
+    repairs: str = ""
+    """What was wrong with the payload and is mended, separated by blanks."""
 
     @property
     def payload_text(self) -> str:
@@ -84,23 +88,25 @@ Frame: TypeAlias = Call | CallResult | CallError | Malformed
 _CALL_ID = re.compile(r'\s*\[\s*"?2"?\s*,\s*("(?:[^"\\]|\\.){1,200}"|-?\d{1,18}(?=\s*,))')
 _DECODER = json.JSONDecoder(strict=False)
 _BLANK = re.compile(r"[ \t\r\n]*")
+ID_LIMIT = 200
+"""Characters of a message id; the specification has 36, and it is sent back as it came."""
 
 
 def parse(text: str) -> Frame:
     """Return the frame that a text stands for. Never raises.
 
     Tolerated: a message type as text, a missing or null payload, superfluous elements, details of
-    an error that are no object (field notes 5.2, 11 and 15).
+    an error that are no object (field notes 5.2, 11 and 15). Refused before it costs anything: what
+    no message of a station is like (see ``json_bounds``).
     """
-    try:
-        elements = orjson.loads(text)
-    except ValueError:
-        return Malformed(_id_in(text), ErrorCode.FORMATION_VIOLATION, "the frame is no JSON")
-    if not isinstance(elements, list) or len(elements) < 2:
-        return Malformed(None, ErrorCode.FORMATION_VIOLATION, "the frame is no OCPP message")
+    elements = _elements_of(text)
+    if isinstance(elements, Malformed):
+        return elements
     message_id = elements[1]
     if not isinstance(message_id, str | int | float) or isinstance(message_id, bool):
         return Malformed(None, ErrorCode.FORMATION_VIOLATION, "the frame has no message id")
+    if isinstance(message_id, str) and len(message_id) > ID_LIMIT:
+        return Malformed(None, ErrorCode.FORMATION_VIOLATION, "the message id is too long")
     match elements[0]:
         case MessageType.CALL | "2":
             return _call(message_id, elements, text)
@@ -109,6 +115,20 @@ def parse(text: str) -> Frame:
         case MessageType.CALLERROR | "4":
             return _call_error(message_id, elements)
     return Malformed(None, ErrorCode.FORMATION_VIOLATION, "the message type is unknown")
+
+
+def _elements_of(text: str) -> list[Any] | Malformed:
+    if has_too_many_elements(text):
+        return Malformed(_id_in(text), ErrorCode.FORMATION_VIOLATION, "the frame is too complex")
+    try:
+        elements = orjson.loads(text)
+    except ValueError:
+        return Malformed(_id_in(text), ErrorCode.FORMATION_VIOLATION, "the frame is no JSON")
+    if is_too_deep(text, elements):
+        return Malformed(_id_in(text), ErrorCode.FORMATION_VIOLATION, "the frame is too deep")
+    if not isinstance(elements, list) or len(elements) < 2:
+        return Malformed(None, ErrorCode.FORMATION_VIOLATION, "the frame is no OCPP message")
+    return elements
 
 
 def _call(message_id: MessageId, elements: list[Any], text: str) -> Frame:

@@ -17,6 +17,7 @@ class Held:
     until: float
     """When the box lets go of it by itself."""
     lease_s: float
+    sent_at: float = 0.0
 
 
 @dataclass(slots=True)
@@ -39,22 +40,25 @@ class Slot:
         self.answered = False
         return True
 
-    def must_send(self, now: float) -> bool:
-        """Tell whether the box needs to hear of the wanted limit.
+    def must_send(self, limit: Limit, now: float) -> bool:
+        """Tell whether the box needs to hear of a limit, given as it would be sent.
 
         The same limit again is sent only when less than half of the box's lease is left, because
         some boxes jump at a repetition (field notes 5.5, 38).
         """
-        if self.wanted is None:
-            return False
         held = self.held
-        if held is None or held.limit != limit_of(self.wanted):
+        if held is None or held.limit != limit:
             return True
         return held.until - now < held.lease_s / 2
 
     def has_expired(self, now: float) -> bool:
         """Load management has been silent for longer than its own lease."""
         return self.wanted is not None and now >= self.wanted_until
+
+    def send_again(self) -> None:
+        """Nothing is known of the box; what is wanted has to be sent."""
+        self.held = None
+        self.answered = self.wanted is None
 
     def forget(self) -> None:
         """Nothing is wanted and nothing is known of the box."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from shared.contracts.site import Evse, Mode, SiteConfig, Token
+from shared.contracts.site import Evse, Mode, SiteConfig, Station, Token
 
 NO_EVSES: Mapping[int, Evse] = {}
 
@@ -16,6 +16,7 @@ class SiteView:
     _evses: Mapping[str, Mapping[int, Evse]]
     _tokens: Mapping[str, Token]
     _station_ids: Mapping[str, str]
+    _stations: Mapping[str, Station]
 
     @classmethod
     def of(cls, site: SiteConfig) -> "SiteView":
@@ -28,6 +29,7 @@ class SiteView:
             _evses=evses,
             _tokens={token.id.casefold(): token for token in site.tokens},
             _station_ids={s.id.casefold(): s.id for s in site.stations if s.protocol == "ocpp"},
+            _stations={s.id: s for s in site.stations if s.protocol == "ocpp"},
         )
 
     @property
@@ -38,6 +40,10 @@ class SiteView:
     def evses_of(self, station_id: str) -> Mapping[int, Evse]:
         """Return the EVSEs of a station by connector."""
         return self._evses.get(station_id, NO_EVSES)
+
+    def station(self, station_id: str) -> Station | None:
+        """Return how an OCPP station is configured; its id as it is written there."""
+        return self._stations.get(station_id)
 
     def token(self, token_id: str) -> Token | None:
         """Return the token of that id, compared without regard to case (OCPP CiString)."""

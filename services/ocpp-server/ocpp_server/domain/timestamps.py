@@ -61,4 +61,4 @@ def _offset(zone: str | None) -> timedelta:
 
 def format_timestamp(moment: datetime) -> str:
     """Return a moment as OCPP wants it: UTC, whole seconds, ``Z``."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.astimezone(UTC).isoformat()[:19] + "Z"

@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ocpp_server.domain.meter_values import SignedValue
+from ocpp_server.domain.signed_values import SignedValue
 from ocpp_server.domain.stop_matching import match_stop
 from ocpp_server.ledger.records import (
     Start,
@@ -34,6 +34,14 @@ LARGEST_ID = 2**31 - 1
 
 EventsOf = Callable[[Transaction], Sequence[Event]]
 """The facts that follow from a transaction; stored in the same commit as their cause."""
+
+
+SignedEventsOf = Callable[[Transaction | None, Sequence[SignedValue]], Sequence[Event]]
+"""The facts that follow from signed values: their transaction, and those that were not known."""
+
+
+def _nothing(_transaction: Transaction | None, _values: Sequence[SignedValue]) -> Sequence[Event]:
+    return ()
 
 
 class Ledger:
@@ -103,24 +111,46 @@ class Ledger:
         transaction_id: int | None,
         values: Sequence[SignedValue],
         received_at: datetime,
-    ) -> None:
-        """Keep signed values byte for byte (S14); a repetition is kept once."""
-        rows = [
-            {
-                "station_id": station_id,
-                "connector": connector,
-                "transaction_id": _usable(transaction_id),
-                "context": None if value.context is None else storable(value.context),
-                "raw": storable(value.text),
-                "sha256": hashlib.sha256(value.text.encode()).hexdigest(),
-                "received_at": received_at,
-            }
-            for value in values
-        ]
-        if rows:
-            async with self._database.transaction() as connection:
-                statement = self._insert(signed_values).on_conflict_do_nothing()
-                await connection.execute(statement, rows)
+        events_of: SignedEventsOf = _nothing,
+    ) -> list[StoredEvent]:
+        """Keep signed values byte for byte (S14), and what follows from them in the same commit.
+
+        A repetition is kept once, and nothing follows from it.
+        """
+        usable = _usable(transaction_id)
+        place = {
+            "station_id": station_id,
+            "connector": connector,
+            "transaction_id": usable,
+            "received_at": received_at,
+        }
+        async with self._database.transaction() as connection:
+            new = [v for v in values if await self._keep_value(connection, place, v)]
+            found = None if usable is None else await self._by_id(connection, usable)
+            own = found if found is not None and found.station_id == station_id else None
+            return await self._store(connection, station_id, events_of(own, new), received_at)
+
+    async def _keep_value(
+        self, connection: AsyncConnection, place: dict[str, Any], value: SignedValue
+    ) -> bool:
+        """Insert a signed value unless it is there; tells whether it, or its transaction, is new.
+
+        Some stations send a value without its transaction first, and with it when they stop.
+        """
+        row = place | {
+            "context": None if value.context is None else storable(value.context),
+            "raw": storable(value.text),
+            "sha256": hashlib.sha256(value.text.encode()).hexdigest(),
+        }
+        adding = self._insert(signed_values).values(row)
+        news = adding.excluded
+        statement = adding.on_conflict_do_update(
+            index_elements=["station_id", "sha256"],
+            set_={"transaction_id": news.transaction_id, "connector": news.connector},
+            where=signed_values.c.transaction_id.is_(None) & news.transaction_id.is_not(None),
+        )
+        result = await connection.execute(statement.returning(signed_values.c.id))
+        return result.first() is not None
 
     async def signed_texts(self, transaction_id: int) -> list[str]:
         """Return the signed values of a transaction, in the order of their arrival."""

@@ -4,6 +4,7 @@ from typing import Any
 
 from ocpp_server.answers import Answer
 from ocpp_server.domain.frames import Call
+from ocpp_server.domain.jitter import spread
 from ocpp_server.domain.timestamps import format_timestamp
 from ocpp_server.station import Station
 from shared.contracts.station import StationBooted
@@ -29,16 +30,18 @@ def boot_notification(station: Station, call: Call) -> Answer:
         )
     )
     heartbeat_s = station.view.site.ocpp_server.heartbeat_interval_s
+    interval_s = heartbeat_s if accepted else HELD_INTERVAL_S
     return {
         "status": "Accepted" if accepted else "Pending",
         "currentTime": format_timestamp(now),
-        "interval": heartbeat_s if accepted else HELD_INTERVAL_S,
+        "interval": spread(interval_s, station.id),
     }
 
 
 def heartbeat(station: Station, _call: Call) -> Answer:
     """OCPP 1.6, 4.6. What is known is told again, for listeners that missed it."""
-    station.announce_all()
+    for number in station.evses:
+        station.announce_soon(number)
     return {"currentTime": format_timestamp(station.facilities.clock.now())}
 
 

@@ -1,13 +1,17 @@
 """What happens at the outlets: state and measurements."""
 
+from datetime import datetime
 from typing import Any
 
-from ocpp_server.answers import Answer
+from ocpp_server.answers import Answer, Later
 from ocpp_server.domain.connector_state import read_status
-from ocpp_server.domain.frames import Call
-from ocpp_server.domain.meter_values import newest_timestamp, read_values, signed_values
+from ocpp_server.domain.frames import Call, Payload
+from ocpp_server.domain.meter_rows import rows_of
+from ocpp_server.domain.meter_values import reading_of
+from ocpp_server.domain.sampled_values import Sampled, merged, read_samples
 from ocpp_server.domain.timestamps import parse_timestamp
 from ocpp_server.station import Station
+from shared.contracts.site import Evse
 
 
 def status_notification(station: Station, call: Call) -> Answer:
@@ -20,38 +24,43 @@ def status_notification(station: Station, call: Call) -> Answer:
     return {}
 
 
-def meter_values(station: Station, call: Call) -> Answer:
-    """OCPP 1.6, 4.7. Replayed values, and those of another transaction, do not steer."""
+def meter_values(station: Station, call: Call) -> Answer | Later:
+    """OCPP 1.6, 4.7. Every value is recorded, and answered to when that is safe.
+
+    Values of a connector that the site does not list are in the message log only.
+    """
     payload = call.payload
-    number, entries = payload["connectorId"], payload["meterValue"]
-    evse = station.evses.get(number)
-    if evse is None or not station.is_present(newest_timestamp(entries)):
+    evse = station.evses.get(payload["connectorId"])
+    sampled = read_samples(payload["meterValue"])
+    if evse is None or not sampled:
         return {}
-    connector = station.connector(number)
-    if _is_of_another(payload.get("transactionId"), connector.transaction_id):
-        return {}
-    reading = read_values(entries, phases=evse.phases)
-    if not reading.is_empty:
-        connector.take_reading(reading, arrived=station.facilities.clock.now())
-        station.announce(number)
-    return {}
-
-
-def has_signed_values(call: Call) -> bool:
-    """A cheap look for signed values, which have to be kept before the station is answered."""
-    return "SignedData" in call.text
-
-
-async def keep_signed_values(station: Station, call: Call) -> None:
-    """Keep the signed values of MeterValues.req (S14)."""
-    payload = call.payload
-    await station.facilities.ledger.keep_signed(
-        station.id,
-        payload["connectorId"],
-        transaction_id=payload.get("transactionId"),
-        values=signed_values(payload["meterValue"]),
-        received_at=station.facilities.clock.now(),
+    facilities = station.facilities
+    now = facilities.clock.now()
+    _steer_by(station, payload, merged(sampled), evse=evse, arrived=now)
+    rows = rows_of(
+        payload,
+        sampled,
+        text=call.text,
+        station_id=station.id,
+        evse_id=evse.id,
+        received_at=now,
     )
+    return Later({}, facilities.meter_values.record(rows))
+
+
+def _steer_by(
+    station: Station, payload: Payload, newest: Sampled, *, evse: Evse, arrived: datetime
+) -> None:
+    """Take what is measured now; replayed values and those of another transaction do not steer."""
+    if not station.is_present(newest.at):
+        return
+    connector = station.connector(evse.connector)
+    if _is_of_another(payload.get("transactionId"), connector.transaction_id):
+        return
+    reading = reading_of(newest, phases=evse.phases)
+    if not reading.is_empty:
+        connector.take_reading(reading, arrived=arrived)
+        station.announce_soon(evse.connector)
 
 
 def _is_of_another(told: Any, running: int | None) -> bool:

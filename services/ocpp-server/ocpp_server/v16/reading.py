@@ -37,6 +37,7 @@ def check(call: Call) -> Fault | None:
             return Fault(outcome.code, _TEXTS[outcome.code])
         for kind in outcome:
             REPAIRS.labels(call.action, kind).inc()
+        call.repairs = " ".join(filter(None, (call.repairs, *outcome)))
         logger.debug("%s served in spite of %s", call.action, ", ".join(outcome))
         if _HARMLESS_ROUND.issuperset(outcome):
             return _check_range(call.payload)

@@ -4,17 +4,18 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from ocpp_server.answers import Answer, Fault
+from ocpp_server.answers import Answer, Fault, Later
 from ocpp_server.domain.frames import Call, ErrorCode
 from ocpp_server.metrics import CALLS
 from ocpp_server.station import Station
-from ocpp_server.v16 import boot, notices, outlets, transactions
+from ocpp_server.v16 import boot, jobs, notices, outlets, security, signed, transactions
 from ocpp_server.v16.reading import check
 from ocpp_server.v16.relaying import backend_answer, copy_to_backend
 from ocpp_server.v16.schemas import actions
 
-Prompt = Callable[[Station, Call], Answer]
+Prompt = Callable[[Station, Call], Answer | Later]
 Patient = Callable[[Station, Call], Awaitable[Answer]]
+Record = Callable[[Station, Call], Awaitable[None]]
 
 
 class Backend(Enum):
@@ -33,19 +34,28 @@ class Route:
 
     prompt: Prompt
     backend: Backend = Backend.NOTHING
+    record: Record | None = None
+    """Makes durable facts of it, before it is answered."""
+    is_recorded: Callable[[Call], bool] = lambda _call: True
+    """A cheap look whether there is anything to record."""
 
 
 _ROUTES: dict[str, Route] = {
     "Authorize": Route(notices.authorize, Backend.DECIDES),
     "BootNotification": Route(boot.boot_notification, Backend.COPY),
     "DataTransfer": Route(notices.data_transfer, Backend.DECIDES),
-    "DiagnosticsStatusNotification": Route(notices.progress, Backend.COPY),
-    "FirmwareStatusNotification": Route(notices.progress, Backend.COPY),
+    "DiagnosticsStatusNotification": Route(jobs.progress, Backend.COPY, jobs.tell_progress),
+    "FirmwareStatusNotification": Route(jobs.progress, Backend.COPY, jobs.tell_progress),
     "Heartbeat": Route(boot.heartbeat),
-    "LogStatusNotification": Route(notices.progress),
-    "MeterValues": Route(outlets.meter_values, Backend.COPY),
-    "SecurityEventNotification": Route(notices.security_event, Backend.DECIDES),
-    "SignedFirmwareStatusNotification": Route(notices.progress),
+    "LogStatusNotification": Route(jobs.progress, record=jobs.tell_progress),
+    "MeterValues": Route(
+        outlets.meter_values, Backend.COPY, signed.keep_signed_values, signed.has_signed_values
+    ),
+    "SecurityEventNotification": Route(
+        security.security_event, Backend.DECIDES, security.tell_security_event
+    ),
+    "SignCertificate": Route(security.sign_certificate),
+    "SignedFirmwareStatusNotification": Route(jobs.progress, record=jobs.tell_progress),
     "StatusNotification": Route(outlets.status_notification, Backend.COPY),
 }
 
@@ -67,19 +77,19 @@ class Router:
     def __init__(self, station: Station) -> None:
         self._station = station
 
-    def answer_now(self, call: Call) -> Answer | None:
+    def answer_now(self, call: Call) -> Answer | Later | None:
         """Answer without waiting for anything; None, and nothing done, where that cannot be."""
         route = _ROUTES.get(call.action)
         if route is None:
             return None if call.action in _LEDGER_ROUTES else self._unrouted(call)
         if route.backend is not Backend.NOTHING and self._station.backend_evse is not None:
             return None
-        if call.action == "MeterValues" and outlets.has_signed_values(call):
+        if route.record is not None and route.is_recorded(call):
             return None
         _COUNTS[call.action].inc()
         return check(call) or route.prompt(self._station, call)
 
-    async def answer(self, call: Call) -> Answer:
+    async def answer(self, call: Call) -> Answer | Later:
         """Answer a call that has to wait for the ledger, the bus or a backend."""
         _COUNTS[call.action].inc()
         fault = check(call)
@@ -90,10 +100,10 @@ class Router:
             return await patient(self._station, call)
         return await self._with_backend(call, _ROUTES[call.action])
 
-    async def _with_backend(self, call: Call, route: Route) -> Answer:
+    async def _with_backend(self, call: Call, route: Route) -> Answer | Later:
         station = self._station
-        if call.action == "MeterValues":
-            await outlets.keep_signed_values(station, call)
+        if route.record is not None and route.is_recorded(call):
+            await route.record(station, call)
         if route.backend is Backend.COPY:
             await copy_to_backend(station, call)
         own = route.prompt(station, call)

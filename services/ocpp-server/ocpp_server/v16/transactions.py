@@ -2,11 +2,10 @@
 
 import logging
 from collections.abc import Sequence
-from typing import Any
 
 from ocpp_server.answers import Answer
 from ocpp_server.domain.frames import Call
-from ocpp_server.domain.meter_values import signed_values
+from ocpp_server.domain.jobs import whole_number
 from ocpp_server.domain.timestamps import parse_timestamp
 from ocpp_server.ledger import Start, StopText, StoredEvent, Transaction
 from ocpp_server.station import Station
@@ -17,10 +16,12 @@ from ocpp_server.v16.relaying import (
     frame_of,
     with_own_transaction_id,
 )
+from ocpp_server.v16.signed import keep_signed_values_of_stop
 from shared.contracts.message import Event
 from shared.contracts.ocpp import FrameReceived
 from shared.contracts.session import SessionEnded, SessionStarted
 from shared.contracts.site import Evse
+from shared.contracts.station import ReservationChanged, ReservationStatus
 from shared.ids import pseudonym
 
 logger = logging.getLogger(__name__)
@@ -34,7 +35,8 @@ async def start_transaction(station: Station, call: Call) -> Answer:
 
     def events_of(transaction: Transaction) -> Sequence[Event]:
         started = () if evse is None else (_session_started(transaction, evse),)
-        return (*started, *_frames(station, call, transaction, kind="start"))
+        used = _reservation_used(station, call, transaction)
+        return (*started, *used, *_frames(station, call, transaction, kind="start"))
 
     transaction, stored = await station.facilities.ledger.record_start(start, events_of)
     logger.info(
@@ -59,7 +61,7 @@ async def stop_transaction(station: Station, call: Call) -> Answer:
         return (*ended, *_frames(station, call, transaction, kind="stop"))
 
     transaction, stored = await station.facilities.ledger.record_stop(stop, events_of)
-    await _keep_signed(station, call, transaction)
+    await keep_signed_values_of_stop(station, call, transaction)
     if transaction is None:
         logger.warning("%s: stop of unknown transaction %s", station.id, stop.claimed_id)
         answer = await backend_answer(station, call)
@@ -116,6 +118,25 @@ def _session_started(transaction: Transaction, evse: Evse) -> SessionStarted:
         energy_start_wh=transaction.meter_start,
         transaction_id=transaction.id,
     )
+
+
+def _reservation_used(
+    station: Station, call: Call, transaction: Transaction
+) -> tuple[ReservationChanged, ...]:
+    """OCPP 1.6, 4.8: the transaction ends a reservation when it names one."""
+    reservation_id = whole_number(call.payload, "reservationId")
+    if not station.known or reservation_id is None:
+        return ()
+    used = ReservationChanged(
+        station_id=station.id,
+        reservation_id=reservation_id,
+        status=ReservationStatus.USED,
+        connector=transaction.connector,
+        token=transaction.id_tag,
+        transaction_id=transaction.id,
+        changed_at=transaction.start_received_at,
+    )
+    return (used,)
 
 
 def _session_ended(transaction: Transaction) -> SessionEnded:
@@ -175,15 +196,3 @@ async def _told(
             return None
         answer = await facilities.relay.wait_for(waiting, evse, timeout_s=timeout_s)
     return None if answer is None else answer_of(answer)
-
-
-async def _keep_signed(station: Station, call: Call, transaction: Transaction | None) -> None:
-    """Keep the signed values of transactionData byte for byte (S14)."""
-    entries: list[dict[str, Any]] = call.payload.get("transactionData") or []
-    await station.facilities.ledger.keep_signed(
-        station.id,
-        0 if transaction is None else transaction.connector,
-        transaction_id=None if transaction is None else transaction.id,
-        values=signed_values(entries),
-        received_at=station.facilities.clock.now(),
-    )

@@ -1,0 +1,76 @@
+"""From what is granted to what can be told to a box, which is never more; and whether it heeds."""
+
+from dataclasses import dataclass
+
+from ocpp_server.domain.meter_values import Reading
+from ocpp_server.domain.model import Model, NumberPhases, RateUnit, WattsPhases
+from ocpp_server.domain.profile_forms import Form
+from ocpp_server.domain.profiles import Limit, sendable_a
+from shared.contracts.site import Evse
+from shared.units import PhaseAmps
+
+FLOWING_A = 1.0
+"""Below that a phase is not in use."""
+LATE_S = 20.0
+"""So long after a limit a car may still draw more (IEC 61851-1: 5 s, and the box's own pace)."""
+TOLERANCE_A = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sendable:
+    """What to send, and why that is not what was ordered."""
+
+    limit: Limit | None
+    refusal: str | None = None
+
+
+def sendable(
+    wanted: Limit, *, evse: Evse, model: Model, form: Form | None, measured: PhaseAmps | None
+) -> Sendable:
+    """Return a limit as a box takes it, rounded down (field notes 5.5, 34 to 36 and 39).
+
+    A box that faults at 0 A is left at its minimum; the order counts as refused, because more may
+    flow than was granted. Where the number of phases cannot be told, fewer cannot be ordered.
+    """
+    if (
+        wanted.phases is not None
+        and wanted.phases < evse.phases
+        and (model.number_phases is NumberPhases.NEVER)
+    ):
+        return Sendable(limit=None, refusal="it cannot be told how many phases to use")
+    limit_a = sendable_a(wanted.limit_a, whole_amps=model.whole_amps)
+    refusal = None
+    if limit_a == 0 and model.never_zero:
+        limit_a = evse.min_a
+        refusal = f"this model faults at 0 A; it is left at {limit_a:g} A"
+    counted = None
+    if form is not None and form.unit is RateUnit.WATTS and wanted.phases is None:
+        counted = watts_phases(model, measured, wired=evse.phases)
+    return Sendable(
+        limit=Limit(limit_a=limit_a, phases=wanted.phases, watts_phases=counted), refusal=refusal
+    )
+
+
+def watts_phases(model: Model, measured: PhaseAmps | None, *, wired: int) -> int:
+    """Return for how many phases a limit in watt is counted (5.5, 35).
+
+    Those that are seen to be in use. A car of one phase that gets watts for three would draw three
+    times its ampere.
+    """
+    known = () if measured is None else measured.known
+    in_use = sum(1 for amps in known if amps >= FLOWING_A)
+    if in_use:
+        return min(in_use, wired)
+    return 1 if model.watts_phases is WattsPhases.ONE else wired
+
+
+def heeds(reading: Reading, limit: Limit, *, since_s: float) -> bool:
+    """Tell whether a box does what it confirmed, by what it offers and by what flows.
+
+    ``since_s``: how long after the limit it was measured. Without figures it is believed.
+    """
+    if since_s < LATE_S:
+        return True
+    flowing = () if reading.current_a is None else reading.current_a.known
+    told = [*flowing, *(() if reading.offered_a is None else (reading.offered_a,))]
+    return max(told, default=0.0) <= limit.limit_a + TOLERANCE_A
