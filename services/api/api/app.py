@@ -4,8 +4,26 @@ from fastapi import APIRouter, Depends, FastAPI
 
 from api.body_limit import BodyLimit
 from api.deps import Parts, require_operator
+from api.domain.pem import UnusableCertificate
 from api.problems import ProblemDocument, add_problem_handlers
-from api.routes import alarms, evses, history, sessions, setup, site, stations, streams
+from api.routes import (
+    alarms,
+    certificates,
+    evses,
+    history,
+    messages,
+    meter_values,
+    sessions,
+    setup,
+    signed_values,
+    site,
+    station_configuration,
+    station_jobs,
+    station_reservations,
+    station_security,
+    stations,
+    streams,
+)
 from api.routes.site_parts import part_routes
 from shared.health import Health, add_health_routes
 
@@ -21,7 +39,9 @@ TAGS = [
     {"name": "meters", "description": "Meters on circuits"},
     {"name": "tokens", "description": "RFID cards and other idTags"},
     {"name": "ocpp-server", "description": "The port that stations connect to"},
+    {"name": "certificates", "description": "For TLS: shown, trusted, and the own authority"},
     {"name": "stations", "description": "Boxes, known and unknown; raw OCPP calls"},
+    {"name": "messages", "description": "Every frame between stations and server"},
     {"name": "sessions", "description": "What was charged"},
     {"name": "history", "description": "Samples over time"},
     {"name": "alarms", "description": "What to look at"},
@@ -41,10 +61,12 @@ def build_app(parts: Parts, health: Health) -> FastAPI:
     app.state.parts = parts
     app.add_middleware(BodyLimit)
     add_problem_handlers(app)
+    app.add_exception_handler(UnusableCertificate, certificates.unusable_certificate)
     add_health_routes(app, health)
     app.include_router(setup.pages)
     app.include_router(setup.router, prefix=PREFIX, responses=ERRORS)
     app.include_router(streams.router, prefix=PREFIX, responses=ERRORS)
+    app.include_router(messages.follow_router, prefix=PREFIX, responses=ERRORS)
     app.include_router(_operator_routes(), prefix=PREFIX, responses=ERRORS)
     return app
 
@@ -53,9 +75,17 @@ def _operator_routes() -> APIRouter:
     """Return what needs a token. Ids may contain slashes, so longer paths come first."""
     routes = APIRouter(dependencies=[Depends(require_operator)])
     routes.include_router(site.router)
+    routes.include_router(station_jobs.router)
+    routes.include_router(station_reservations.router)
+    routes.include_router(station_configuration.router)
     routes.include_router(evses.router)
     routes.include_router(part_routes())
+    routes.include_router(certificates.router)
+    routes.include_router(messages.router)
+    routes.include_router(station_security.router)
     routes.include_router(stations.router)
+    routes.include_router(meter_values.router)
+    routes.include_router(signed_values.router)
     routes.include_router(sessions.router)
     routes.include_router(history.router)
     routes.include_router(alarms.router)

@@ -72,11 +72,18 @@ SaveOutcome = Saved | Invalid | Stale
 
 
 def review(edit: Edit, stored: Document) -> Review:
-    """Judge an edit. Hashes new passwords, which takes time: call it in a thread."""
+    """Judge an edit. Hashes new passwords, which takes time: call it in a thread.
+
+    ``tokens_revision`` follows the tokens, whatever the edit says of it: the version of local lists
+    must grow with them, and only with them.
+    """
     draft = revealed(edit(stored), stored, hash_password)
-    site, found = site_of(draft)
+    before = stored.get("tokens_revision", 0)
+    site, found = site_of({**draft, "tokens_revision": before})
     if site is None:
         return Review(None, found, [])
+    if site.tokens != SiteConfig.model_validate(stored).tokens:
+        site = site.model_copy(update={"tokens_revision": stored["revision"] + 1})
     return Review(site, problems(site), changes(stored, document_of(site)))
 
 

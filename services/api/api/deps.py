@@ -8,12 +8,18 @@ from fastapi.requests import HTTPConnection, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from api.access import Access
+from api.certificates import Certificates
 from api.configuration import Configuration
 from api.event_stream import EventStream
 from api.live import LiveView
+from api.message_feed import MessageFeed
 from api.problems import ApiProblem
+from api.promotions import Promotions
+from api.storage.messages import MessageStore
+from api.storage.meter_values import MeterValueStore
 from api.storage.samples import SampleStore
 from api.storage.sessions import SessionStore
+from api.storage.station_records import StationRecordStore
 from shared.bus.port import Bus
 from shared.clock import Clock
 
@@ -29,7 +35,13 @@ class Parts:
     stream: EventStream
     sessions: SessionStore
     samples: SampleStore
+    messages: MessageStore
+    meter_values: MeterValueStore
+    message_feed: MessageFeed
+    station_records: StationRecordStore
     access: Access
+    promotions: Promotions
+    certificates: Certificates
 
 
 def parts_of(connection: HTTPConnection) -> Parts:

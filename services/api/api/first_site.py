@@ -23,7 +23,8 @@ async def load_or_make_site(store: SiteStore, file: Path | None, *, clock: Clock
     stored = await store.newest()
     if stored is None:
         first = await asyncio.to_thread(_prepared, file) if file is not None else empty_site()
-        first = first.model_copy(update={"revision": 1})
+        counted = {"revision": 1, "tokens_revision": 1 if first.tokens else 0}
+        first = first.model_copy(update=counted)
         new = StoredSite(1, document_of(first))
         await store.add(new, author="first start", now=clock.now())
         stored = await store.newest() or new  # another replica may have been first

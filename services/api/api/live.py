@@ -8,6 +8,7 @@ from typing import Any
 
 from api.domain.evse_view import EvseLive, evse_live, is_newer
 from api.domain.session_record import SessionRecord, ended, started
+from api.live_configurations import LiveConfigurations
 from api.live_stations import LiveStations
 from api.watching import Watchers
 from shared.contracts.alarm import AlarmChanged
@@ -25,13 +26,17 @@ from shared.contracts.ocpp import UplinkChanged
 from shared.contracts.session import SessionEnded, SessionStarted
 from shared.contracts.site import SiteConfig
 from shared.contracts.station import (
+    LocalListChanged,
     StationBooted,
+    StationConfigurationRead,
     StationConnected,
     StationDisconnected,
     StationRefused,
 )
 
 MOST_ALARMS = 1_000
+SHOWN_REFUSALS = 200
+"""To followers, who get all of them with every change; ``/stations`` shows more."""
 MOST_SOURCES = 10
 """Permissions of one EVSE, by source."""
 
@@ -43,6 +48,7 @@ class LiveView:
         self.watchers = Watchers()
         self._touch = self.watchers.touch
         self.stations = LiveStations(self._station_touched)
+        self.configurations = LiveConfigurations()
         self._observed: dict[str, EvseObserved] = {}
         self._offers: dict[str, Offer] = {}
         self._setpoints: dict[str, SetpointApplied] = {}
@@ -63,6 +69,8 @@ class LiveView:
             StationBooted: self.stations.booted,
             StationDisconnected: self.stations.disconnected,
             StationRefused: self.stations.refused,
+            StationConfigurationRead: self._configuration_read,
+            LocalListChanged: self.configurations.local_list_changed,
             EvseObserved: self._evse_observed,
             MeterSampled: self._meter_sampled,
             OffersDecided: self._offers_decided,
@@ -83,6 +91,7 @@ class LiveView:
         self._evse_ids = evses
         self._meter_ids = {meter.id for meter in site.meters}
         self.stations.use_site(site)
+        self.configurations.use_site(site)
         kept = (self._observed, self._offers, self._setpoints, self._permissions, self._sessions)
         for by_evse in kept:
             _keep(by_evse, evses)
@@ -129,7 +138,7 @@ class LiveView:
             "site": self.value("site", ""),
             "evses": [self.evse(evse.id) for evse in self._site.evses],
             "stations": self.stations.views(),
-            "refusals": self.stations.refusals(),
+            "refusals": self.stations.refusals(SHOWN_REFUSALS),
             "meters": list(self.meters.values()),
             "circuits": list(self.circuits.values()),
             "uplinks": list(self.uplinks.values()),
@@ -147,7 +156,7 @@ class LiveView:
             case "station":
                 return self.stations.view(name)
             case "refusals":
-                return self.stations.refusals()
+                return self.stations.refusals(SHOWN_REFUSALS)
         return self._tables[kind].get(name)
 
     def _station_touched(self, kind: str, station_id: str) -> None:
@@ -156,6 +165,10 @@ class LiveView:
         for evse in self._site.evses:
             if kind == "station" and evse.station == station_id:
                 self._touch("evse", evse.id)
+
+    def _configuration_read(self, fact: StationConfigurationRead) -> None:
+        self.configurations.configuration_read(fact)
+        self.stations.configuration_read(fact)
 
     def _evse_observed(self, fact: EvseObserved) -> None:
         if fact.evse_id in self._evse_ids and is_newer(fact, self._observed.get(fact.evse_id)):

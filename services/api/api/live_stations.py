@@ -1,19 +1,20 @@
 """Which stations are here, which are not, and who was turned away; bounded."""
 
-from collections import deque
 from collections.abc import Callable
 
 from api.domain import station_live
+from api.domain.oddities import connectors_in, oddities
 from api.domain.station_live import StationLive, StationState, StationView, refused_view
-from shared.contracts.site import SiteConfig
+from api.refusal_book import MOST_REFUSALS, RefusalBook
+from shared.contracts.site import Evse, OcppServerConfig, SiteConfig, Station
 from shared.contracts.station import (
     StationBooted,
+    StationConfigurationRead,
     StationConnected,
     StationDisconnected,
     StationRefused,
 )
 
-KEPT_REFUSALS = 200
 MOST_UNKNOWN = 1_000
 
 
@@ -23,12 +24,22 @@ class LiveStations:
     def __init__(self, touch: Callable[[str, str], None]) -> None:
         self._touch = touch
         self._stations: dict[str, StationLive] = {}
-        self._configured: dict[str, str] = {}
-        self._refusals: deque[StationRefused] = deque(maxlen=KEPT_REFUSALS)
+        self._configured: dict[str, Station] = {}
+        self._evses: dict[str, list[Evse]] = {}
+        self._server = OcppServerConfig()
+        self._connectors: dict[str, int] = {}
+        """How many connectors configured stations say they have."""
+        self.refused_connections = RefusalBook(lambda: touch("refusals", ""))
 
     def use_site(self, site: SiteConfig) -> None:
         """Take over which stations are configured."""
-        self._configured = {station.id.casefold(): station.id for station in site.stations}
+        self._configured = {station.id.casefold(): station for station in site.stations}
+        self._server = site.ocpp_server
+        self._evses = {}
+        for evse in site.evses:
+            self._evses.setdefault(evse.station.casefold(), []).append(evse)
+        for gone in self._connectors.keys() - self._configured.keys():
+            del self._connectors[gone]
         for key in [k for k, live in self._stations.items() if not live.online]:
             if key not in self._configured:
                 del self._stations[key]
@@ -46,29 +57,32 @@ class LiveStations:
         state = StationState.OFFLINE
         if live is not None and live.online:
             state = StationState.UNKNOWN if configured is None else StationState.CONNECTED
-        shown = configured or (live.station_id if live is not None else station_id)
-        return StationView(id=shown, state=state, configured=configured is not None, live=live)
+        shown = live.station_id if live is not None else station_id
+        return StationView(
+            id=shown if configured is None else configured.id,
+            state=state,
+            configured=configured is not None,
+            live=live,
+            oddities=[] if live is None else self._oddities(key, live),
+        )
 
     def views(self) -> list[StationView]:
         """Return every station that is configured or connected, by id."""
         views = [self.view(key) for key in {**self._configured, **self._stations}]
         return sorted((view for view in views if view is not None), key=lambda view: view.id)
 
-    def refusals(self) -> list[StationView]:
+    def refusals(self, most: int = MOST_REFUSALS) -> list[StationView]:
         """Return the last refused connections, newest first."""
         return [
-            refused_view(fact, configured=fact.station_id.casefold() in self._configured)
-            for fact in reversed(self._refusals)
+            refused_view(record, configured=record.station_id.casefold() in self._configured)
+            for record in self.refused_connections.newest(most)
         ]
 
     def connected(self, fact: StationConnected) -> None:
         """A station is here; that it was turned away before is settled."""
         key = fact.station_id.casefold()
         self._put(key, station_live.connected(self._stations.get(key), fact))
-        waiting = [r for r in self._refusals if r.station_id.casefold() != key]
-        if len(waiting) != len(self._refusals):
-            self._refusals = deque(waiting, maxlen=KEPT_REFUSALS)
-            self._touch("refusals", "")
+        self.refused_connections.connected(fact)
 
     def booted(self, fact: StationBooted) -> None:
         """A station told what it is."""
@@ -82,14 +96,31 @@ class LiveStations:
 
     def refused(self, fact: StationRefused) -> None:
         """A connection was turned away."""
-        self._refusals.append(fact)
-        self._touch("refusals", "")
+        self.refused_connections.refused(fact)
+
+    def configuration_read(self, fact: StationConfigurationRead) -> None:
+        """A station told how many connectors it has; what it does not tell now stays known."""
+        key, connectors = fact.station_id.casefold(), connectors_in(fact.entries)
+        if key not in self._configured or connectors in {None, self._connectors.get(key)}:
+            return
+        self._connectors[key] = connectors or 0
+        self._touch("station", self._configured[key].id)
+
+    def _oddities(self, key: str, live: StationLive) -> list[str]:
+        return oddities(
+            live,
+            self._configured.get(key),
+            evses=self._evses.get(key, ()),
+            server=self._server,
+            connectors=self._connectors.get(key),
+        )
 
     def _put(self, key: str, live: StationLive) -> None:
         self._stations[key] = live
         if key not in self._configured:
             self._bound_unknown(key)
-        self._touch("station", self._configured.get(key, live.station_id))
+        configured = self._configured.get(key)
+        self._touch("station", live.station_id if configured is None else configured.id)
 
     def _bound_unknown(self, newest: str) -> None:
         if not self._stations[newest].online:

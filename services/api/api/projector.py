@@ -21,9 +21,14 @@ from shared.contracts.session import SessionEnded, SessionStarted
 from shared.contracts.site import SiteChanged
 from shared.contracts.station import (
     FactsRequested,
+    LocalListChanged,
+    ReservationChanged,
+    SecurityEventReported,
     StationBooted,
+    StationConfigurationRead,
     StationConnected,
     StationDisconnected,
+    StationJobChanged,
     StationRefused,
 )
 
@@ -36,6 +41,11 @@ LIVE_EVENTS: tuple[type[Event], ...] = (
     StationBooted,
     StationDisconnected,
     StationRefused,
+    StationConfigurationRead,
+    LocalListChanged,
+    StationJobChanged,
+    ReservationChanged,
+    SecurityEventReported,
     EvseObserved,
     MeterSampled,
     OffersDecided,

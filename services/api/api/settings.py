@@ -18,5 +18,10 @@ class ApiSettings(ServiceSettings):
     site_file: Path | None = None
     """YAML site taken over at the first start, when the database holds none."""
     history_days: int = Field(default=90, ge=1, le=3650)
+    meter_value_days: int = Field(default=400, ge=1, le=36_500)
+    """Billing asks back for more than a year."""
+    message_log_days: int = Field(default=7, ge=1, le=3650)
+    message_log_rows: int = Field(default=2_000_000, ge=1_000)
+    """Whichever of the two is reached first; 2,000,000 frames are about 1 GB."""
     history_interval_s: float = Field(default=10.0, ge=1, le=3600)
     """One row of each EVSE and meter in this time, and one at every change of state."""

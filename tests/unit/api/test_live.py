@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 from api.domain.session_record import SessionRecord
 from api.domain.station_live import StationState
 from api.live import MOST_ALARMS, MOST_SOURCES, LiveView
-from api.live_stations import KEPT_REFUSALS, MOST_UNKNOWN
+from api.live_stations import MOST_UNKNOWN
+from api.refusal_book import MOST_REFUSALS
 from shared.contracts.alarm import AlarmChanged, Severity
 from shared.contracts.charging import (
     CircuitLoad,
@@ -149,7 +150,7 @@ def test_an_unknown_station_becomes_a_known_one_when_it_is_configured() -> None:
 
 def test_refusals_are_bounded_and_settled_by_a_connection() -> None:
     live = LiveView(SITE)
-    for number in range(KEPT_REFUSALS + 5):
+    for number in range(MOST_REFUSALS + 5):
         live.apply(
             StationRefused(
                 station_id=f"x{number}",
@@ -159,9 +160,9 @@ def test_refusals_are_bounded_and_settled_by_a_connection() -> None:
                 detail="set the password",
             )
         )
-    assert len(live.stations.refusals()) == KEPT_REFUSALS
+    assert len(live.stations.refusals()) == MOST_REFUSALS
     newest = live.stations.refusals()[0]
-    assert (newest.id, newest.refusal) == (f"x{KEPT_REFUSALS + 4}", "set the password")
+    assert (newest.id, newest.refusal) == (f"x{MOST_REFUSALS + 4}", "set the password")
     live.apply(connected(newest.id))
     assert newest.id not in {view.id for view in live.stations.refusals()}
 

@@ -9,7 +9,7 @@ import pytest
 from api.domain.problem import Severity, errors_in
 from api.domain.site_rules import problems
 from shared.contracts.site import SiteConfig
-from shared.passwords import hash_password
+from shared.passwords import hash_key, hash_password
 
 GOOD: dict[str, Any] = {
     "circuits": [
@@ -160,6 +160,16 @@ CASES: list[tuple[str, Change, list[str]]] = [
         "a hash of the server is a hash",
         set_in("ocpp_server", value={"password_hash": "***"}),
         ["ocpp_server.password_hash"],
+    ),
+    (
+        "a pending hash is a hash",
+        set_in("stations", 0, "next_password_hash", value="***"),
+        ["stations[Box-1].next_password_hash"],
+    ),
+    (
+        "the hash of a generated key is accepted",
+        set_in("stations", 0, "password_hash", value=hash_key("00" * 20)),
+        [],
     ),
     (
         "a real hash is accepted",

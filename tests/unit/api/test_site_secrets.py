@@ -70,3 +70,17 @@ def test_a_mask_that_stands_for_nothing_stays_for_the_rules_to_refuse() -> None:
 )
 def test_wrong_shapes_are_left_for_validation(draft: dict[str, Any]) -> None:
     assert revealed(draft, STORED, hashed) == draft
+
+
+def test_a_pending_password_is_hidden_and_kept() -> None:
+    stored = {"stations": [{"id": "s1", "password_hash": "old", "next_password_hash": "new"}]}
+    shown = hidden(stored)
+    assert shown["stations"][0]["next_password_hash"] == MASK
+    assert revealed(shown, stored, hashed) == stored
+    dropped = {"stations": [{"id": "s1", "password_hash": MASK, "next_password_hash": None}]}
+    assert revealed(dropped, stored, hashed)["stations"][0]["next_password_hash"] is None
+
+
+def test_a_masked_pending_password_that_is_not_there_is_left_for_the_rules() -> None:
+    draft = {"stations": [{"id": "s9", "next_password_hash": MASK}]}
+    assert revealed(draft, STORED, hashed)["stations"][0]["next_password_hash"] == MASK

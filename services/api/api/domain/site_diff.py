@@ -5,6 +5,9 @@ from typing import Any
 
 from api.domain.site_secrets import MASK, SECRET_FIELDS, Document, hidden
 
+COUNTED = frozenset({"revision", "tokens_revision"})
+"""Not changes themselves; they follow from changes."""
+
 
 @dataclass(frozen=True)
 class Change:
@@ -16,9 +19,9 @@ class Change:
 
 
 def changes(before: Document, after: Document) -> list[Change]:
-    """Return what differs between two site documents, except the revision."""
-    old = {key: value for key, value in before.items() if key != "revision"}
-    new = {key: value for key, value in after.items() if key != "revision"}
+    """Return what differs between two site documents, except the numbers of revisions."""
+    old = {key: value for key, value in before.items() if key not in COUNTED}
+    new = {key: value for key, value in after.items() if key not in COUNTED}
     return _compare("", old, new)
 
 

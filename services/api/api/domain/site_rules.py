@@ -10,6 +10,7 @@ from api.domain.problem import Problem, Severity
 from api.domain.site_secrets import MASK
 from api.domain.site_tree import ancestors, circuits_in_cycles, fallback_a, own_and_below
 from shared.contracts.site import Circuit, Evse, SiteConfig
+from shared.passwords import is_hash
 from shared.units import PHASES, Phase
 
 TOLERANCE_A = 1e-6
@@ -136,6 +137,21 @@ def _backends_are_of_one_kind(site: SiteConfig) -> Iterator[Problem]:
             )
 
 
+def _client_certificates_are_shown(site: SiteConfig) -> Iterator[Problem]:
+    """S21. Whether the certificate is there is watched: see ``certificate_alarms``."""
+    for evse in site.evses:
+        backend = evse.backend
+        if backend is None or backend.client_certificate is None:
+            continue
+        if backend.url.startswith("ws://"):
+            yield Problem(
+                f"evses[{evse.id}].backend.client_certificate",
+                "a certificate is shown in TLS only: write the url with wss://, or take the "
+                "certificate out",
+                Severity.WARNING,
+            )
+
+
 def _protocol(site: SiteConfig, evse: Evse) -> str | None:
     station = site.station(evse.station)
     return None if station is None else station.protocol
@@ -143,10 +159,12 @@ def _protocol(site: SiteConfig, evse: Evse) -> str | None:
 
 def _secrets_are_secrets(site: SiteConfig) -> Iterator[Problem]:
     hashes = {f"stations[{s.id}].password_hash": s.password_hash for s in site.stations}
+    for station in site.stations:
+        hashes[f"stations[{station.id}].next_password_hash"] = station.next_password_hash
     hashes["ocpp_server.password_hash"] = site.ocpp_server.password_hash
     for path, stored in hashes.items():
-        if stored is not None and not stored.startswith("$argon2"):
-            yield Problem(path, "this is no Argon2 hash: send the password itself as `password`")
+        if stored is not None and not is_hash(stored):
+            yield Problem(path, "this is no hash: send the password itself as `password`")
     for evse in site.evses:
         if evse.backend is None:
             continue
@@ -213,4 +231,4 @@ REFERENCE_RULES: tuple[Rule, ...] = (
     _backends_are_of_one_kind,
     _secrets_are_secrets,
 )
-FUSE_RULES: tuple[Rule, ...] = (_fallbacks_fit, _minimum_fits)
+FUSE_RULES: tuple[Rule, ...] = (_fallbacks_fit, _minimum_fits, _client_certificates_are_shown)

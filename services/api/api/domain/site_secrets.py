@@ -12,7 +12,7 @@ MASK = "***"
 """Shown instead of a secret; sent back it means unchanged."""
 
 Document = dict[str, Any]
-SECRET_FIELDS = frozenset({"password", "password_hash"})
+SECRET_FIELDS = frozenset({"password", "password_hash", "next_password_hash"})
 
 
 def hidden(document: Document) -> Document:
@@ -40,6 +40,9 @@ def revealed(draft: Document, stored: Document, hash_password: Callable[[str], s
     result = deepcopy(draft)
     for part, before in _holders_of_passwords(result, stored):
         _hash_or_keep(part, before, hash_password)
+    for part, before in _pairs(result, stored, "stations"):
+        if part.get("next_password_hash") == MASK:
+            part["next_password_hash"] = before.get("next_password_hash") or MASK
     for part, before in _holders_of_backends(result, stored):
         if part.get("password") == MASK and before.get("password") is not None:
             part["password"] = before["password"]

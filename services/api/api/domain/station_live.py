@@ -1,16 +1,12 @@
 """What is known of a station's connection, folded from events. Old epochs are ignored."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
-from shared.contracts.station import (
-    StationBooted,
-    StationConnected,
-    StationDisconnected,
-    StationRefused,
-)
+from api.domain.refusals import RefusalRecord
+from shared.contracts.station import StationBooted, StationConnected, StationDisconnected
 
 
 class StationState(StrEnum):
@@ -37,6 +33,11 @@ class StationLive:
     peer: str = ""
     subprotocol: str | None = None
     tls: bool = False
+    security_profile: int = 0
+    """OCPP security profile that the connection fulfils."""
+    certificate_name: str | None = None
+    certificate_fingerprint: str | None = None
+    """Of its client certificate."""
     connected_at: datetime | None = None
     disconnected_at: datetime | None = None
     reason: str = ""
@@ -55,11 +56,26 @@ class StationView:
     state: StationState
     configured: bool
     live: StationLive | None = None
+    oddities: list[str] = field(default_factory=list)
+    """What should be looked at although it is served, in sentences."""
     refused_at: datetime | None = None
+    """When it was refused last."""
+    first_refused_at: datetime | None = None
+    refusals: int = 0
+    """How often it was refused for this reason from this address since then."""
     refusal: str = ""
     """What to change in the wallbox, when it was refused."""
     refusal_reason: str = ""
     peer: str = ""
+    path: str = ""
+    """What it asked for, when it was refused."""
+    subprotocols: list[str] = field(default_factory=list)
+    """What it offered then."""
+    user: str | None = None
+    """Of its HTTP Basic header then."""
+    tls: bool = False
+    tls_alert: str = ""
+    """What TLS itself said, when it could not be made."""
 
 
 def connected(known: StationLive | None, fact: StationConnected) -> StationLive:
@@ -77,6 +93,9 @@ def connected(known: StationLive | None, fact: StationConnected) -> StationLive:
         peer=fact.peer,
         subprotocol=fact.subprotocol,
         tls=fact.tls,
+        security_profile=fact.security_profile,
+        certificate_name=fact.certificate_name,
+        certificate_fingerprint=fact.certificate_fingerprint,
         connected_at=fact.connected_at,
         reason="",
     )
@@ -110,14 +129,21 @@ def disconnected(known: StationLive | None, fact: StationDisconnected) -> Statio
     )
 
 
-def refused_view(fact: StationRefused, *, configured: bool) -> StationView:
+def refused_view(record: RefusalRecord, *, configured: bool) -> StationView:
     """Return a refusal as operators see it."""
     return StationView(
-        id=fact.station_id,
+        id=record.station_id,
         state=StationState.REFUSED,
         configured=configured,
-        refused_at=fact.refused_at,
-        refusal=fact.detail,
-        refusal_reason=fact.reason.value,
-        peer=fact.peer,
+        refused_at=record.last_at,
+        first_refused_at=record.first_at,
+        refusals=record.count,
+        refusal=record.detail,
+        refusal_reason=record.reason,
+        peer=record.peer,
+        path=record.path,
+        subprotocols=list(record.subprotocols),
+        user=record.user,
+        tls=record.tls,
+        tls_alert=record.tls_alert,
     )

@@ -1,6 +1,5 @@
 """``/evses``: configuration and present of each outlet, and what an operator can do there."""
 
-import logging
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Response
@@ -11,16 +10,13 @@ from api.deps import Parts, PartsDep, etag
 from api.domain.evse_view import EvseLive
 from api.domain.site_secrets import hidden
 from api.problems import ApiProblem, not_found
-from api.routes.stations import ANSWER_MARGIN_S, ask_station
+from api.routes.ordering import ActionAnswer, send_order
+from api.routes.stations import ask_station
 from shared.contracts.charging import ClearProfiles, StartCharging, StopCharging
-from shared.contracts.message import ActionOutcome, Request
 from shared.contracts.ocpp import CallOutcome, CallResult, CallStation
 from shared.contracts.site import Evse, SiteConfig
-from shared.errors import Refused, ReplyTimeout, Unroutable
 
-logger = logging.getLogger(__name__)
 router = APIRouter(tags=["evses"])
-Operation = Request[ActionOutcome]
 EvseView = create_model("EvseView", __base__=Evse, live=(EvseLive, ...))
 
 
@@ -28,13 +24,6 @@ class StartBody(BaseModel):
     """For whom charging starts."""
 
     token: Annotated[str, Field(min_length=1, max_length=64)]
-
-
-class ActionAnswer(BaseModel):
-    """What became of an order: done, refused, offline or timeout."""
-
-    outcome: str
-    detail: str = ""
 
 
 @router.get(
@@ -52,21 +41,21 @@ async def start(evse_id: str, parts: PartsDep, body: Annotated[StartBody, Body()
     """Start for a token, as if it had been presented."""
     evse = _evse(parts, evse_id)
     order = StartCharging(station_id=evse.station, connector=evse.connector, token=body.token)
-    return await _order(parts, order)
+    return await send_order(parts, order)
 
 
 @router.post("/evses/{evse_id:path}/stop", summary="Stop charging")
 async def stop(evse_id: str, parts: PartsDep) -> ActionAnswer:
     """Stop the running transaction or session."""
     evse = _evse(parts, evse_id)
-    return await _order(parts, StopCharging(station_id=evse.station, connector=evse.connector))
+    return await send_order(parts, StopCharging(station_id=evse.station, connector=evse.connector))
 
 
 @router.post("/evses/{evse_id:path}/clear-profiles", summary="Delete all charging profiles (S11)")
 async def clear_profiles(evse_id: str, parts: PartsDep) -> ActionAnswer:
     """Delete every charging profile in the station, and verify that they are gone."""
     evse = _evse(parts, evse_id)
-    return await _order(parts, ClearProfiles(station_id=evse.station, connector=evse.connector))
+    return await send_order(parts, ClearProfiles(station_id=evse.station, connector=evse.connector))
 
 
 @router.post("/evses/{evse_id:path}/unlock", summary="Unlock the connector")
@@ -111,20 +100,6 @@ def _evse(parts: Parts, evse_id: str) -> Evse:
     if evse is None:
         raise not_found("EVSE", evse_id)
     return evse
-
-
-async def _order(parts: Parts, order: Operation) -> ActionAnswer:
-    logger.info("operator sends %s to %s", type(order).__name__, order.address)
-    patience_s = parts.configuration.current.ocpp_server.call_timeout_s + ANSWER_MARGIN_S
-    try:
-        outcome = await parts.bus.ask(order, timeout_s=patience_s)
-    except Unroutable:
-        return ActionAnswer(outcome="offline", detail="the station is not connected")
-    except ReplyTimeout:
-        return ActionAnswer(outcome="timeout", detail="the station did not answer in time")
-    except Refused as error:
-        return ActionAnswer(outcome="refused", detail=str(error))
-    return ActionAnswer(outcome="done" if outcome.done else "refused", detail=outcome.detail)
 
 
 def _unlocked(outcome: CallOutcome) -> ActionAnswer:
