@@ -48,7 +48,25 @@ def next_frame(buffer: bytearray) -> tuple[int, bytes] | None:
     return opcode, payload
 
 
-def meter_values(*, current_a: float = 15.9) -> str:
+class MeterSeries:
+    """MeterValues of one station. Each has a time and an energy of its own, because a server may
+    count equal ones once."""
+
+    def __init__(self, *, first_wh: int) -> None:
+        template = meter_values(at="TIME", energy="ENERGY")
+        self._head, rest = template.split("TIME")
+        self._middle, self._tail = rest.split("ENERGY")
+        self._next_wh = first_wh
+
+    def next_payload(self) -> str:
+        """Return the next one: measured now, 1 Wh more than the one before."""
+        energy_wh, self._next_wh = self._next_wh, self._next_wh + 1
+        return f"{self._head}{_now()}{self._middle}{energy_wh}{self._tail}"
+
+
+def meter_values(
+    *, current_a: float = 15.9, at: str | None = None, energy: str = "1234567"
+) -> str:
     """Return a MeterValues payload with 10 sampled values on three phases."""
     values = [
         {"value": f"{value:.1f}", "measurand": measurand, "phase": phase, "unit": unit}
@@ -59,7 +77,10 @@ def meter_values(*, current_a: float = 15.9) -> str:
         )
         for phase in ("L1", "L2", "L3")
     ]
-    values.append({"value": "1234567", "measurand": "Energy.Active.Import.Register", "unit": "Wh"})
-    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    meter_value = [{"timestamp": now, "sampledValue": values}]
+    values.append({"value": energy, "measurand": "Energy.Active.Import.Register", "unit": "Wh"})
+    meter_value = [{"timestamp": at or _now(), "sampledValue": values}]
     return json.dumps({"connectorId": 1, "meterValue": meter_value}, separators=(",", ":"))
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")[:23] + "Z"

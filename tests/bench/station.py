@@ -1,14 +1,14 @@
-"""A station for load: a protocol of some dozen lines, so that the server is what is measured."""
+"""A connection of a load station: a protocol of some dozen lines, so that the server is measured."""
 
 import asyncio
 import json
-import time
 from collections.abc import Callable
 from typing import Any, cast
 
 from tests.bench import frames
 
-CallListener = Callable[["LoadStation", str, dict[str, object]], None]
+CallListener = Callable[["LoadStation", str, dict[str, Any]], None]
+AnswerListener = Callable[[bytes], None]
 
 ANSWERS = {
     "ChangeConfiguration": '{"status":"Accepted"}',
@@ -19,22 +19,26 @@ ANSWERS = {
 
 
 class LoadStation(asyncio.Protocol):
-    """Sends one call after another and takes the time of each answer."""
+    """Sends calls, obeys those of the server, and hands on what it is answered."""
 
     def __init__(
-        self, identity: str, *, path: str = "/", on_call: CallListener | None = None
+        self,
+        identity: str,
+        *,
+        path: str = "/",
+        on_call: CallListener | None = None,
+        on_answer: AnswerListener | None = None,
+        on_lost: Callable[[], None] | None = None,
     ) -> None:
         self.identity = identity
-        self.latencies_s: list[float] = []
-        self.errors = 0
         self._path = f"{path.rstrip('/')}/{identity}"
         self._on_call = on_call
+        self._on_answer = on_answer
+        self._on_lost = on_lost
         self._buffer = bytearray()
         self._is_open = False
         self._number = 0
-        self._sent_at = 0.0
-        self._answer: asyncio.Future[bytes] | None = None
-        self._repeats: tuple[str, str] | None = None
+        self._asked: asyncio.Future[bytes] | None = None
         self._transport: asyncio.Transport | None = None
         self._opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -42,10 +46,13 @@ class LoadStation(asyncio.Protocol):
 
     async def ask(self, action: str, payload: str) -> bytes:
         """Send a call and wait for the frame of its answer."""
-        self._answer = asyncio.get_running_loop().create_future()
-        self._send(action, payload)
-        async with asyncio.timeout(60):
-            return await self._answer
+        self._asked = asyncio.get_running_loop().create_future()
+        self.send(action, payload)
+        try:
+            async with asyncio.timeout(60):
+                return await self._asked
+        finally:
+            self._asked = None
 
     async def boot(self) -> None:
         """Wait for the upgrade, boot until accepted, and report a free connector."""
@@ -55,14 +62,10 @@ class LoadStation(asyncio.Protocol):
             await asyncio.sleep(0.5)
         await self.ask("StatusNotification", frames.STATUS)
 
-    def repeat(self, action: str, payload: str) -> None:
-        """Send this call again and again, each as soon as the one before is answered."""
-        self._repeats = (action, payload)
-        self._send(action, payload)
-
-    def rest(self) -> None:
-        """Send nothing more."""
-        self._repeats = None
+    def send(self, action: str, payload: str) -> None:
+        """Send a call; its answer goes to who listens for answers."""
+        self._number += 1
+        self._write(frames.call(self._number, action, payload))
 
     def close(self) -> None:
         """Hang up."""
@@ -95,10 +98,13 @@ class LoadStation(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell whoever waits."""
         error = ConnectionError(f"{self.identity} was disconnected: {exc}")
-        waiting: list[asyncio.Future[Any] | None] = [self._opened, self._answer]
+        waiting: list[asyncio.Future[Any] | None] = [self._opened, self._asked]
         for future in waiting:
             if future is not None and not future.done():
                 future.set_exception(error)
+                future.exception()  # nobody may be waiting for it any more
+        if self._on_lost is not None:
+            self._on_lost()
 
     def _take(self, opcode: int, payload: bytes) -> None:
         if opcode == frames.PING:
@@ -109,14 +115,11 @@ class LoadStation(asyncio.Protocol):
             self._answered(payload)
 
     def _answered(self, payload: bytes) -> None:
-        if self._repeats is None:
-            if self._answer is not None and not self._answer.done():
-                self._answer.set_result(payload)
-            return
-        self.latencies_s.append(time.perf_counter() - self._sent_at)
-        if payload.startswith(b"[4"):
-            self.errors += 1
-        self._send(*self._repeats)
+        if self._asked is None:
+            if self._on_answer is not None:
+                self._on_answer(payload)
+        elif not self._asked.done():
+            self._asked.set_result(payload)
 
     def _obey(self, payload: bytes) -> None:
         _, call_id, action, arguments = json.loads(payload)
@@ -127,11 +130,6 @@ class LoadStation(asyncio.Protocol):
             self._write(frames.frame(f'[3,"{call_id}",{answer}]'.encode()))
         if self._on_call is not None:
             self._on_call(self, action, arguments)
-
-    def _send(self, action: str, payload: str) -> None:
-        self._number += 1
-        self._sent_at = time.perf_counter()
-        self._write(frames.call(self._number, action, payload))
 
     def _write(self, data: bytes) -> None:
         if self._transport is not None:

@@ -8,9 +8,10 @@ from typing import Any
 
 from shared.clock import SYSTEM_CLOCK
 from tests.conformance.cases import Case
-from tests.conformance.charge_point import ChargePoint, Payload
+from tests.conformance.charge_point import ChargePoint
 from tests.conformance.rest import Operator
 from tests.conformance.running import Parkade
+from tests.conformance.scripts import Payload
 from tests.conformance.settings import CONNECTORS
 from tests.conformance.site import VALID, evse_of, station_of
 

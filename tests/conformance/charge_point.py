@@ -11,7 +11,7 @@ import contextlib
 import itertools
 import json
 import ssl
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -24,10 +24,10 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from tests.conditions import eventually
+from tests.conformance.scripts import Payload, Refuse, Rule, Script
 from tests.conformance.settings import BoxSettings
 from tests.ocpp_schemas import SCHEMAS, assert_valid, assert_valid_answer
 
-Payload = dict[str, Any]
 ANSWER_WITHIN_S = 15.0
 ID_LIMIT = 36
 """Characters of a message id (OCPP-J 1.6, 4.1.4)."""
@@ -36,30 +36,6 @@ OCPP_16 = ("ocpp1.6",)
 
 class CallRefused(AssertionError):
     """The central system answered a call with a CALLERROR."""
-
-
-@dataclass(frozen=True)
-class Refuse:
-    """A scripted answer that is a CALLERROR."""
-
-    code: str
-
-
-Script = Payload | Refuse | Callable[[Payload], Payload | Awaitable[Payload]]
-
-
-@dataclass(frozen=True)
-class Rule:
-    """What is answered to a call of the central system."""
-
-    action: str
-    script: Script
-    when: Payload
-    """Fields that the call's payload must have for the rule to be used."""
-
-    def fits(self, action: str, payload: Payload) -> bool:
-        """Tell whether the rule is about a call."""
-        return action == self.action and all(payload.get(k) == v for k, v in self.when.items())
 
 
 @dataclass(kw_only=True)

@@ -87,10 +87,16 @@ class Operator:
         path = f"{self.here}/config"
         await self.put(path, {**await self.get(path), **changes})
 
-    async def station(self) -> Document:
-        """Return the station as it is shown."""
-        found: Document = await self.get(self.here)
-        return found
+    async def until_connected(self, **live: Any) -> None:
+        """Wait until the station is shown as connected, in this way."""
+
+        async def is_shown() -> bool:
+            shown = await self.get(self.here)
+            known = shown["live"] or {}
+            return shown["state"] == "connected" and all(known[k] == v for k, v in live.items())
+
+        claim = f"{self.station_id} is shown as connected, {live}"
+        await eventually(is_shown, every_s=0.05, claim=claim)
 
     async def until_listed(self, what: str, **fields: Any) -> Document:
         """Wait until one of the station's jobs, reservations … has these fields; return it."""
@@ -113,16 +119,6 @@ class Operator:
             return any(why in alert for alert in alerts)
 
         await eventually(is_shown, every_s=0.05, claim=f"a connection refused by TLS: {why}")
-
-    async def until_profile(self, profile: int) -> None:
-        """Wait until no lower security profile than this is accepted of the station."""
-
-        async def is_settled() -> bool:
-            configured = await self.get(f"{self.here}/config")
-            return bool(configured["security_profile"] == profile)
-
-        claim = f"{self.station_id} must use security profile {profile}"
-        await eventually(is_settled, every_s=0.05, claim=claim)
 
     async def until_local_list(self, version: int | None) -> None:
         """Wait until the station's local list is shown with a version; ``None`` = not known."""
@@ -151,14 +147,21 @@ class Operator:
 
         await eventually(is_there, every_s=0.05, claim=f"{evse_id} is shown as {state}")
 
+    async def running_session(self, evse_id: str, transaction: int) -> Document:
+        """Wait until the session of a transaction is shown as running, and return it."""
+        return await self._session(evse_id, transaction, ended=False)
+
     async def ended_session(self, evse_id: str, transaction: int) -> Document:
         """Wait until the session of a transaction has ended, and return it."""
+        return await self._session(evse_id, transaction, ended=True)
 
-        async def ended() -> Document | None:
-            found = await self.sessions(evse_id)
-            fitting = (s for s in found if s["transaction_id"] == transaction and s["ended_at"])
-            return next(fitting, None)
+    async def _session(self, evse_id: str, transaction: int, *, ended: bool) -> Document:
+        async def fitting() -> Document | None:
+            for session in await self.sessions(evse_id):
+                if session["transaction_id"] == transaction:
+                    return session if ended is (session["ended_at"] is not None) else None
+            return None
 
-        claim = f"the session of transaction {transaction} at {evse_id} has ended"
-        session: Document = await eventually(ended, every_s=0.05, claim=claim)
+        claim = f"the session of transaction {transaction} at {evse_id}, ended: {ended}"
+        session: Document = await eventually(fitting, every_s=0.05, claim=claim)
         return session

@@ -12,7 +12,7 @@ from tests.conformance.bench import (
     status,
     stop,
 )
-from tests.conformance.charge_point import Payload
+from tests.conformance.scripts import Payload
 from tests.conformance.settings import CONNECTORS
 
 

@@ -1,7 +1,7 @@
 """Area LocalAuthList."""
 
 from tests.conformance.bench import Bench
-from tests.conformance.charge_point import Refuse
+from tests.conformance.scripts import Refuse
 from tests.conformance.site import BLOCKED, EXPIRED, INVALID, PARENT, PAST, SIBLING, VALID
 
 

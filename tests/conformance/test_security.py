@@ -44,7 +44,7 @@ async def test_tc_074_update_charge_point_certificate(bench: Bench) -> None:
         station.tls = station_context(root_pem, own=(chain_pem, key_pem(key)))
         await station.reconnect()
         await boot(station)
-        assert (await bench.operator.station())["live"]["tls"] is True
+        await bench.operator.until_connected(tls=True, security_profile=3)
 
 
 async def _install(bench: Bench, kind: str) -> None:

@@ -51,12 +51,9 @@ async def test_tc_057_central_smart_charging_tx_profile(bench: Bench) -> None:
     """Central Smart Charging - TxProfile"""
     async with bench.booted() as station:
         transaction = await plug_in_and_charge(station)
-        (session,) = await bench.operator.sessions(bench.evse)
-        running = session["transaction_id"]  # as the operator sees it
-        order = {
-            "connectorId": 1,
-            "csChargingProfiles": _profile("TxProfile", transactionId=running),
-        }
+        session = await bench.operator.running_session(bench.evse, transaction)
+        profile = _profile("TxProfile", transactionId=session["transaction_id"])
+        order = {"connectorId": 1, "csChargingProfiles": profile}
         assert await bench.operator.call("SetChargingProfile", order) == {"status": "Accepted"}
         sent = await station.called("SetChargingProfile", **order)
         assert sent["csChargingProfiles"]["transactionId"] == transaction

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import MetaData, Select, Table, func, select
@@ -37,7 +37,7 @@ class Books:
         return await self._entries(select(s.session_id, *columns), of_api.sessions)
 
     async def meter_values(self) -> "Counter[Entry]":
-        """(station, transaction, moment, energy) of every row of the api."""
+        """(station, transaction, milliseconds since 1970, energy) of every row of the api."""
         v = of_api.meter_values.c
         return await self._entries(
             select(v.station_id, v.transaction_id, v.sampled_at, v.energy_wh), of_api.meter_values
@@ -74,4 +74,10 @@ def _connection(engine: AsyncEngine, schema: str) -> AsyncConnection:
 
 
 def _plain(value: Any) -> Any:
-    return value.astimezone(UTC) if isinstance(value, datetime) else value
+    """Moments in whole milliseconds since 1970: some of them travelled as floating point."""
+    return milliseconds(value) if isinstance(value, datetime) else value
+
+
+def milliseconds(moment: datetime) -> int:
+    """Return a moment as stations tell it, to the millisecond."""
+    return round(moment.timestamp() * 1_000)

@@ -51,6 +51,18 @@ class Deployment(Protocol):
         """Undo ``lose_manager``."""
         ...
 
+    async def kill_ocpp_server(self) -> None:
+        """``kill -9`` of the process that stations are connected to."""
+        ...
+
+    async def restart_ocpp_server(self) -> None:
+        """Start that process again and wait until it is ready."""
+        ...
+
+    def database_url_of(self, service: str) -> str:
+        """Where a service keeps its state, as SQLAlchemy wants it."""
+        ...
+
 
 @dataclass
 class Process:
@@ -164,6 +176,18 @@ class InOneProcess:
         """Start it again on the same data."""
         await self.start()
 
+    async def kill_ocpp_server(self) -> None:
+        """Kill the process, with everything else that is in it."""
+        await self.process.kill()
+
+    async def restart_ocpp_server(self) -> None:
+        """Start it again on the same data."""
+        await self.start()
+
+    def database_url_of(self, service: str) -> str:
+        """Each service has a file of its own."""
+        return f"sqlite+aiosqlite:///{self.folder / 'data' / service}.sqlite3"
+
     async def stop(self) -> None:
         """Stop it."""
         await self.api.aclose()
@@ -216,14 +240,17 @@ class OneProcessEach:
         await self._until_ready()
 
     async def _until_ready(self) -> None:
-        for service, process in self.processes.items():
-            port = process.environment["PARKADE_HEALTH_PORT"]
-            await eventually(
-                lambda url=f"http://127.0.0.1:{port}/readyz": answers(url),
-                within_s=STARTED_WITHIN_S,
-                every_s=0.2,
-                claim=f"{service} is ready",
-            )
+        for service in self.processes:
+            await self._until_ready_is(service)
+
+    async def _until_ready_is(self, service: str) -> None:
+        port = self.processes[service].environment["PARKADE_HEALTH_PORT"]
+        await eventually(
+            lambda: answers(f"http://127.0.0.1:{port}/readyz"),
+            within_s=STARTED_WITHIN_S,
+            every_s=0.2,
+            claim=f"{service} is ready",
+        )
 
     async def lose_manager(self) -> None:
         """Kill the broker."""
@@ -233,6 +260,19 @@ class OneProcessEach:
         """Start the broker again on the same data."""
         await asyncio.to_thread(self.broker.restart)
         await self._until_ready()
+
+    async def kill_ocpp_server(self) -> None:
+        """Kill that one process; the others go on."""
+        await self.processes["ocpp-server"].kill()
+
+    async def restart_ocpp_server(self) -> None:
+        """Start it again."""
+        await self.processes["ocpp-server"].start()
+        await self._until_ready_is("ocpp-server")
+
+    def database_url_of(self, service: str) -> str:
+        """All are in one PostgreSQL, with a schema each."""
+        return self.database_url
 
     async def stop(self) -> None:
         """Stop all."""
