@@ -6,6 +6,16 @@ import sys
 from datetime import UTC, datetime
 from typing import Any
 
+NOISY = (
+    "aio_pika",
+    "aiormq",
+    "aiosqlite",  # writes every statement with its values, private keys included
+    "alembic",
+    "pymodbus",
+    "uvicorn.access",
+    "websockets",
+)
+
 
 class JsonFormatter(logging.Formatter):
     """One JSON object a line."""
@@ -29,5 +39,5 @@ def set_up_logging(*, level: str, style: str) -> None:
     text = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
     handler.setFormatter(JsonFormatter() if style == "json" else logging.Formatter(text))
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    for noisy in ("aio_pika", "aiormq", "pymodbus", "websockets", "alembic", "uvicorn.access"):
+    for noisy in NOISY:
         logging.getLogger(noisy).setLevel(logging.WARNING)

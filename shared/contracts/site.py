@@ -5,6 +5,7 @@
 
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
@@ -291,8 +292,12 @@ class SiteConfig(ConfigPart):
 
     def station(self, station_id: str) -> Station | None:
         """Return the station of that id, compared without regard to case (field notes 5.1, 3)."""
-        wanted = station_id.casefold()
-        return next((s for s in self.stations if s.id.casefold() == wanted), None)
+        return self._stations_by_id.get(station_id.casefold())
+
+    @cached_property
+    def _stations_by_id(self) -> dict[str, Station]:
+        """Looked up at every connect, among thousands."""
+        return {station.id.casefold(): station for station in reversed(self.stations)}
 
     def evse(self, evse_id: str) -> Evse | None:
         """Return the EVSE of that id."""

@@ -64,9 +64,7 @@ class MeterSeries:
         return f"{self._head}{_now()}{self._middle}{energy_wh}{self._tail}"
 
 
-def meter_values(
-    *, current_a: float = 15.9, at: str | None = None, energy: str = "1234567"
-) -> str:
+def meter_values(*, current_a: float = 15.9, at: str | None = None, energy: str = "1234567") -> str:
     """Return a MeterValues payload with 10 sampled values on three phases."""
     values = [
         {"value": f"{value:.1f}", "measurand": measurand, "phase": phase, "unit": unit}

@@ -1,20 +1,12 @@
 """How many calls of stations a server answers, how late, and what a connection costs."""
 
-import contextlib
-import json
-import os
-import subprocess
-import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-from tests.bench.contenders import LOAD_CORE, ROOT, Contender, pin, running
+from tests.bench.contenders import Contender, running
+from tests.bench.generator import Generator, load_generator
+from tests.bench.process import resident_kb
 
 ACTIONS = ("Heartbeat", "MeterValues")
-TICKS_PER_S = os.sysconf("SC_CLK_TCK")
-LOAD_ANSWERS_WITHIN_S = 120
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,27 +37,32 @@ class Connected:
 
 
 def measure(
-    contender: Contender, stations: int, *, seconds: float
+    contender: Contender,
+    stations: int,
+    *,
+    seconds: float,
+    actions: tuple[str, ...] = ACTIONS,
 ) -> tuple[Connected, list[Measured]]:
     """Start a server, connect stations, let them talk."""
     with running(contender, stations) as (pid, port):
         before_kb = resident_kb(pid)
-        with load_generator(port, stations) as (told, load):
+        with load_generator(port, stations) as load:
             connected = Connected(
                 contender=contender.name,
                 stations=stations,
-                seconds=told["seconds"],
+                seconds=load.connected_s,
                 kb_each=(resident_kb(pid) - before_kb) / stations,
             )
+            load.settle()
             results = [
                 _run(load, contender, pid, stations=stations, action=action, seconds=seconds)
-                for action in ACTIONS
+                for action in actions
             ]
         return connected, results
 
 
 def _run(
-    load: "subprocess.Popen[str]",
+    load: Generator,
     contender: Contender,
     pid: int,
     *,
@@ -73,75 +70,15 @@ def _run(
     action: str,
     seconds: float,
 ) -> Measured:
-    ours = (pid, load.pid, os.getpid())
-    _send(load, f"run {action} {seconds}")
-    _hear(load)
-    server_s, ours_s, machine_s = cpu_seconds(pid), sum(map(cpu_seconds, ours)), busy_seconds()
-    _hear(load)
-    server_s = cpu_seconds(pid) - server_s
-    ours_s = sum(map(cpu_seconds, ours)) - ours_s
-    machine_s = busy_seconds() - machine_s
-    told = _hear(load)
+    told, used = load.measure(f"run {action} {seconds}", {"server": pid})
     return Measured(
         contender=contender.name,
         stations=stations,
         action=action,
         per_second=told["answers"] / told["seconds"],
-        per_cpu_second=told["answers"] / server_s,
-        other_cores=max(0.0, machine_s - ours_s) / told["seconds"],
+        per_cpu_second=told["answers"] / max(used.cpu_s["server"], 0.01),
+        other_cores=used.other_cores,
         p50_ms=told["p50_ms"],
         p99_ms=told["p99_ms"],
         errors=int(told["errors"]),
     )
-
-
-@contextlib.contextmanager
-def load_generator(
-    port: int, stations: int
-) -> Iterator[tuple[dict[str, Any], "subprocess.Popen[str]"]]:
-    """Run the generator on the other core; yields what it said when all were connected."""
-    command = [sys.executable, "-m", "tests.bench.load", str(port), "/", str(stations)]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
-    ) as load:
-        try:
-            pin(load.pid, LOAD_CORE)
-            yield _hear(load), load
-            _send(load, "quit")
-        finally:
-            load.kill()
-
-
-def _send(load: "subprocess.Popen[str]", command: str) -> None:
-    assert load.stdin is not None
-    load.stdin.write(command + "\n")
-    load.stdin.flush()
-
-
-def _hear(load: "subprocess.Popen[str]") -> dict[str, Any]:
-    assert load.stdout is not None
-    line = load.stdout.readline()
-    if not line:
-        raise RuntimeError(f"the load generator ended with {load.wait()}")
-    answer: dict[str, Any] = json.loads(line)
-    return answer
-
-
-def resident_kb(pid: int) -> int:
-    """Return a process's resident memory."""
-    with Path(f"/proc/{pid}/status").open() as status:
-        return next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
-
-
-def cpu_seconds(pid: int) -> float:
-    """Return the CPU time a process has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
-
-
-def busy_seconds() -> float:
-    """Return the CPU time that all processes of the machine have used."""
-    user, nice, system, _idle, _iowait, irq, softirq, *_ = map(
-        int, Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]
-    )
-    return (user + nice + system + irq + softirq) / TICKS_PER_S

@@ -1,4 +1,4 @@
-"""A connection of a load station: a protocol of some dozen lines, so that the server is measured."""
+"""A connection of a load station: some dozen lines, so that the server is what is measured."""
 
 import asyncio
 import json

@@ -4,7 +4,6 @@ import asyncio
 import random
 import ssl
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,7 +52,8 @@ class Talker:
         self._action: str | None = None
         self._is_flooding = False
         self._timer: asyncio.TimerHandle | None = None
-        self._unanswered: str | None = None
+        self._unanswered: tuple[str, str] | None = None
+        """Action and payload."""
         self._is_waiting = False
         self._sent_at = 0.0
         self._station: LoadStation | None = None
@@ -82,13 +82,12 @@ class Talker:
 
     def flood(self, action: str) -> None:
         """Say this again and again, each time as soon as the last one is answered."""
-        self._begin(action)
-        self._is_flooding = True
+        self._action, self._is_flooding = action, True
         self._say()
 
     def pace(self, action: str, *, every_s: float, first_in_s: float) -> None:
         """Say this at regular times; what is still unanswered then is left out."""
-        self._begin(action)
+        self._action = action
         due = asyncio.get_running_loop().time() + first_in_s
         self._timer = asyncio.get_running_loop().call_at(due, self._tick, due, every_s)
 
@@ -103,11 +102,6 @@ class Talker:
         """Hang up."""
         if self._station is not None:
             self._station.close()
-
-    def _begin(self, action: str) -> None:
-        if self._unanswered is not None and action != self._action:
-            raise RuntimeError(f"{self.identity} still says something else")
-        self._action = action
 
     async def _come(self) -> None:
         """Connect and boot."""
@@ -144,23 +138,23 @@ class Talker:
             self.skipped += 1
 
     def _say(self) -> None:
-        if self._action is None or self._station is None or not self.is_admitted:
-            return
-        if self._unanswered is None:
-            is_meter = self._action == "MeterValues"
-            self._unanswered = self._series.next_payload() if is_meter else frames.HEARTBEAT
-        self._is_waiting = True
-        self._sent_at = time.perf_counter()
-        self._station.send(self._action, self._unanswered)
+        if self._unanswered is None and self._action is not None:
+            is_metered = self._action == "MeterValues"
+            payload = self._series.next_payload() if is_metered else frames.HEARTBEAT
+            self._unanswered = self._action, payload
+        if self._unanswered is not None and self._station is not None and self.is_admitted:
+            self._is_waiting = True
+            self._sent_at = time.perf_counter()
+            self._station.send(*self._unanswered)
 
     def _answered(self, payload: bytes) -> None:
-        if not self._is_waiting:
+        if not self._is_waiting or self._unanswered is None:
             return
         self._is_waiting = False
         self.latencies_s.append(time.perf_counter() - self._sent_at)
         if payload.startswith(b"[3"):
+            self.acknowledged += self._unanswered[0] == "MeterValues"
             self._unanswered = None
-            self.acknowledged += self._action_is_metered
         else:
             self.errors += 1
         if self._is_flooding:
@@ -178,6 +172,3 @@ class Talker:
             schedule = payload["csChargingProfiles"]["chargingSchedule"]
             if "duration" in schedule:
                 self.limited_at = time.monotonic()
-
-
-Watch = Callable[[], bool]

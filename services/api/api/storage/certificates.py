@@ -3,7 +3,6 @@
 The counter's row is written first, so that changes of several replicas run one after another.
 """
 
-import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, replace
@@ -16,9 +15,6 @@ from api.domain.certificate_chain import Use
 from api.domain.certificates import CertificateRecord, free_id
 from api.storage.tables import certificates, certificates_revision
 from shared.store import Database
-
-# At DEBUG aiosqlite logs every statement with its values, and here private keys are among them.
-logging.getLogger("aiosqlite").setLevel(logging.INFO)
 
 
 class CertificateStore:
