@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 LOCK := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
 	--no-emit-index-url --no-emit-find-links
 
-.PHONY: run demo install dev check test test-compose coverage bench messages lock secrets clean
+.PHONY: run demo install dev check test test-compose coverage conformance bench messages lock secrets clean
 
 run: install ## everything in one process: OCPP on 19520, REST on http://localhost:8080
 	@$(BIN)/parkade up
@@ -48,6 +48,9 @@ test-compose: dev ## the container deployment with a real Docker engine (as root
 coverage: dev
 	$(BIN)/coverage run -m pytest -m "not compose"
 	$(BIN)/coverage report
+
+conformance: dev ## the OCA's cases for central systems; writes docs/conformance.md
+	$(BIN)/python -m tests.conformance
 
 bench: dev ## measures and writes docs/benchmarks.md
 	$(BIN)/python -m tests.bench
