@@ -388,16 +388,19 @@ async def test_password_is_sent_as_http_basic(tmp_path: Path) -> None:
 
 
 async def test_second_gateway_stands_by_until_the_first_has_gone(tmp_path: Path) -> None:
-    async with SimulatedBackend() as backend, world_of(site_with(backend), tmp_path) as world:
+    async with (
+        SimulatedBackend() as backend,
+        world_of(site_with(backend), tmp_path) as world,
+        contextlib.AsyncExitStack() as first,
+    ):
         await world.observe()
-        first = world.gateway()
-        await first.__aenter__()
+        await first.enter_async_context(world.gateway())
         await online(backend, world)
         async with world.gateway():
             await world.observe(state=EvseState.B)
             await eventually(lambda: statuses(backend)[-1] == "Preparing")
             assert len(backend.calls(CP, "BootNotification")) == 1
-            await first.__aexit__(None, None, None)
+            await first.aclose()
             await world.observe(state=EvseState.A)
             await eventually(lambda: len(backend.calls(CP, "BootNotification")) == 2)
             await eventually(lambda: statuses(backend)[-1] == "Available")
