@@ -51,6 +51,11 @@ class Service:
         """What it printed."""
         return self._log.read_text(errors="replace") if self._log.exists() else ""
 
+    @property
+    def last_words(self) -> str:
+        """The last line that it printed."""
+        return (self.output.strip().splitlines() or ["it said nothing"])[-1]
+
     def start(self) -> None:
         """Start it; returns at once."""
         inherited = {k: v for k, v in os.environ.items() if not k.startswith("PARKADE_")}
@@ -73,6 +78,11 @@ class Service:
                 raise RuntimeError(f"{self._command} is not ready:\n{self.output[-3_000:]}")
             time.sleep(0.05)
 
+    @property
+    def has_ended(self) -> bool:
+        """It runs no more."""
+        return self._process is not None and self._process.poll() is not None
+
     def kill(self) -> None:
         """SIGKILL: nothing is said or flushed."""
         self._end(signal.SIGKILL)
@@ -82,7 +92,7 @@ class Service:
         self._end(signal.SIGTERM)
 
     def _end(self, how: signal.Signals) -> None:
-        if self._process is None or self._process.poll() is not None:
+        if self._process is None or self.has_ended:
             return
         self._process.send_signal(how)
         try:
@@ -152,6 +162,12 @@ class Backbone:
         for service in self.services.values():
             service.stop()
 
+    def check(self) -> None:
+        """Raise ``RuntimeError`` when a service has ended by itself: then nothing counts."""
+        for name, service in self.services.items():
+            if service.has_ended:
+                raise RuntimeError(f"{name} has ended by itself: {service.last_words}")
+
     def stored_energies(self) -> list[int]:
         """Return the energy of every row of ``meter_values``."""
         rows = asyncio.run(self._fetch("SELECT energy_wh FROM api.meter_values"))
@@ -178,7 +194,10 @@ def backbone(stations: int) -> Iterator[Backbone]:
     if server is None or programs is None:
         missing = "rabbitmq-server" if server is None else "PostgreSQL"
         raise NotInstalled(f"{missing} is not installed here (tests/install-servers)")
-    with tempfile.TemporaryDirectory(prefix="parkade-bench-") as folder, contextlib.ExitStack() as it:
+    with (
+        tempfile.TemporaryDirectory(prefix="parkade-bench-") as folder,
+        contextlib.ExitStack() as it,
+    ):
         broker = Broker(server, Path(folder) / "rabbitmq")
         it.callback(broker.stop)
         postgres = Postgres(programs)
@@ -190,6 +209,7 @@ def backbone(stations: int) -> Iterator[Backbone]:
         try:
             running.start()
             yield running
+            running.check()
         except BaseException:
             for service in running.services.values():
                 print(service.output[-3_000:], file=sys.stderr)

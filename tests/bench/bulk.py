@@ -26,7 +26,7 @@ from api.storage.tables import messages, meter_values
 from shared.contracts.ocpp import LogRow
 from shared.contracts.session import MeterRow
 from shared.store import Database, open_database
-from tests.bench.report import _table
+from tests.bench.markdown import table
 from tests.postgres import Postgres, find_programs
 
 BATCHES = (100, 1_000, 5_000)
@@ -101,7 +101,7 @@ async def measure(database: Database, name: str, *, rows: int) -> list[Stored]:
         ("message log", frames, MessageStore(database).add, messages),
         ("meter values", values, MeterValueStore(database).add, meter_values),
     )
-    for store, make, add, table in stores:
+    for store, make, add, stored_in in stores:
         first = 0
         for batch in BATCHES:
             batches = [make(first + start, batch) for start in range(0, rows, batch)]
@@ -121,7 +121,7 @@ async def measure(database: Database, name: str, *, rows: int) -> list[Stored]:
                 )
             )
         async with database.transaction() as connection:
-            stored = await connection.scalar(select(func.count()).select_from(table))
+            stored = await connection.scalar(select(func.count()).select_from(stored_in))
         if stored != first:
             raise RuntimeError(f"{name}: {stored} of {first} rows in the {store}")
     return results
@@ -167,7 +167,7 @@ def table_of(results: Sequence[Stored]) -> str:
         )
         for one in results
     ]
-    return _table(head, lines)
+    return table(head, lines)
 
 
 def main() -> None:

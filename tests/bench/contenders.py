@@ -87,8 +87,13 @@ def contenders() -> list[Contender]:
 
 
 @contextlib.contextmanager
-def running(contender: Contender, stations: int) -> Iterator[tuple[int, int]]:
-    """Run a server for a block, pinned to one core; yields (its process id, its port)."""
+def running(
+    contender: Contender, stations: int, *, talks: bool = False
+) -> Iterator[tuple["subprocess.Popen[bytes]", int]]:
+    """Run a server for a block, pinned to one core; yields it and its port.
+
+    One that ``talks`` has pipes as standard input and output.
+    """
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="parkade-bench-") as folder:
         launch = contender.launch(port, stations, Path(folder))
@@ -98,14 +103,15 @@ def running(contender: Contender, stations: int) -> Iterator[tuple[int, int]]:
             process = subprocess.Popen(
                 launch.command,
                 env={**inherited, **launch.environment, "PYTHONPATH": str(ROOT)},
-                stdout=output,
+                stdin=subprocess.PIPE if talks else subprocess.DEVNULL,
+                stdout=subprocess.PIPE if talks else output,
                 stderr=output,
                 cwd=folder,
             )
         try:
             pin(process.pid, SERVER_CORE)
             _wait_until_ready(process, launch, port)
-            yield process.pid, port
+            yield process, port
         except BaseException:
             print(log.read_text(errors="replace")[-4_000:], file=sys.stderr)
             raise

@@ -50,7 +50,7 @@ class Generator:
         used = meter.used()
         return self.hear(), used
 
-    def settle(self, *, quiet_s: float = 2.0, within_s: float = 180.0) -> None:
+    def settle(self, *, quiet_s: float = 2.0, within_s: float = 240.0) -> None:
         """Wait until the server has asked the stations nothing for a while."""
         deadline = time.monotonic() + within_s
         heard = -1
@@ -59,6 +59,17 @@ class Generator:
                 raise RuntimeError(f"the server is still busy with its stations after {within_s} s")
             heard = now
             time.sleep(quiet_s)
+
+    def wait_until_back(self, stations: int, *, since: float, within_s: float = 240.0) -> float:
+        """Wait until all are admitted after a moment; return how many seconds after it that was."""
+        deadline = time.monotonic() + within_s
+        while True:
+            state = self.ask("state")
+            if state["admitted"] == stations and state["first_admitted_at"] > since:
+                return float(state["last_admitted_at"] - since)
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"{state['admitted']} of {stations} are back after {within_s} s")
+            time.sleep(0.2)
 
 
 @contextlib.contextmanager

@@ -12,11 +12,14 @@ class Goal:
     wanted: str
     measured: str
     is_met: bool
+    restriction: str = ""
+    """What the measurement lacks, if anything: it is said beside the verdict."""
 
     def line(self) -> str:
         """Return it as Markdown."""
-        verdict = "**Met.**" if self.is_met else "**Not met.**"
-        return f"{PREFIX}{self.wanted}. Measured: {self.measured}. {verdict}"
+        verdict = "**Met**" if self.is_met else "**Not met**"
+        but = f", but {self.restriction}" if self.restriction else ""
+        return f"{PREFIX}{self.wanted}. Measured: {self.measured}. {verdict}{but}."
 
 
 def lines(goals: list[Goal]) -> str:

@@ -44,18 +44,18 @@ def measure(
     actions: tuple[str, ...] = ACTIONS,
 ) -> tuple[Connected, list[Measured]]:
     """Start a server, connect stations, let them talk."""
-    with running(contender, stations) as (pid, port):
-        before_kb = resident_kb(pid)
+    with running(contender, stations) as (server, port):
+        before_kb = resident_kb(server.pid)
         with load_generator(port, stations) as load:
             connected = Connected(
                 contender=contender.name,
                 stations=stations,
                 seconds=load.connected_s,
-                kb_each=(resident_kb(pid) - before_kb) / stations,
+                kb_each=(resident_kb(server.pid) - before_kb) / stations,
             )
             load.settle()
             results = [
-                _run(load, contender, pid, stations=stations, action=action, seconds=seconds)
+                _run(load, contender, server.pid, stations=stations, action=action, seconds=seconds)
                 for action in actions
             ]
         return connected, results

@@ -1,13 +1,13 @@
 """The load generator, a process of its own.
 
-``python -m tests.bench.load PORT PATH STATIONS [tls]`` obeys one command a line from standard input and answers each with JSON lines:
+``python -m tests.bench.load PORT PATH STATIONS [tls]`` obeys one command a line from standard input
+and answers each with JSON lines:
 
 - ``run ACTION SECONDS``: flood, warm up, measure, rest
 - ``flood ACTION``, ``pace ACTION EVERY_S``: begin to talk; ``rest``: stop
 - ``measure SECONDS``: three lines, when the time begins, when it ended, and the result
 - ``add STATIONS``: connect more
-- ``readmission``: answers when every station has been cut off and is admitted again
-- ``state``: what was heard and acknowledged
+- ``state``: who is admitted and what was heard; ``acknowledged``: how many MeterValues of each
 - ``quit``
 """
 
@@ -42,6 +42,9 @@ class Load:
 
     async def add(self, count: int) -> dict[str, Any]:
         """Connect and boot so many more stations."""
+        refusal = raise_file_limit(len(self._talkers) + count)
+        if refusal is not None:
+            raise RuntimeError(refusal)
         begin = time.perf_counter()
         for number in range(len(self._talkers), len(self._talkers) + count):
             talker = Talker(number, self._dial)
@@ -97,24 +100,22 @@ class Load:
         await self.rest()
         return result
 
-    async def readmission(self) -> dict[str, Any]:
-        """Wait until every station that is here now has been cut off and is admitted again."""
-        before = [talker.admissions for talker in self._talkers]
-        while not all(
-            talker.is_admitted and talker.admissions > admissions
-            for talker, admissions in zip(self._talkers, before, strict=True)
-        ):
-            await asyncio.sleep(LOOK_EVERY_S)
-        return {"readmitted": len(self._talkers), "at": time.monotonic()}
-
     def state(self) -> dict[str, Any]:
-        """Return what was heard, and how many MeterValues of each station are acknowledged."""
+        """Return how the stations are. Moments are of the machine's monotonic clock."""
+        admitted_at = [talker.admitted_at for talker in self._talkers]
+        limited_at = [talker.limited_at for talker in self._talkers]
         return {
             "calls_heard": sum(talker.calls_heard for talker in self._talkers),
-            "limited_at": [talker.limited_at for talker in self._talkers],
-            "acknowledged": [talker.acknowledged for talker in self._talkers],
-            "unanswered": sum(talker.is_waiting for talker in self._talkers),
+            "admitted": sum(talker.is_admitted for talker in self._talkers),
+            "first_admitted_at": min(admitted_at),
+            "last_admitted_at": max(admitted_at),
+            "first_limited_at": min(limited_at),
+            "last_limited_at": max(limited_at),
         }
+
+    def acknowledged(self) -> dict[str, Any]:
+        """Return how many MeterValues of each station are acknowledged."""
+        return {"acknowledged": [talker.acknowledged for talker in self._talkers]}
 
     def close(self) -> None:
         """Hang up, and come back no more."""
@@ -154,19 +155,16 @@ async def answer(load: Load, words: list[str]) -> dict[str, Any] | None:
             return await load.measure(float(seconds))
         case ["add", count]:
             return await load.add(int(count))
-        case ["readmission"]:
-            return await load.readmission()
         case ["state"]:
             return load.state()
+        case ["acknowledged"]:
+            return load.acknowledged()
         case _:
             return None
 
 
 async def serve_commands(dial: Dial, count: int) -> None:
     """Connect, say so, and obey until told to quit."""
-    refusal = raise_file_limit(count)
-    if refusal is not None:
-        print(refusal, file=sys.stderr)
     async with asyncio.TaskGroup() as group:
         load = Load(dial, group)
         say(await load.add(count))

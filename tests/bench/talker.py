@@ -40,13 +40,14 @@ class Talker:
         self.acknowledged = 0
         self.errors = 0
         self.losses = 0
-        self.admissions = 0
         self.skipped = 0
         """Times at which it should have said something and could not."""
         self.is_admitted = False
+        self.admitted_at = 0.0
+        """When it was last booted, on the machine's monotonic clock."""
         self.calls_heard = 0
         self.limited_at = 0.0
-        """When it last answered to a limit of a lease, on the machine's monotonic clock."""
+        """When it last answered to a limit of a lease, on the same clock."""
         self._dial = dial
         self._series = frames.MeterSeries(first_wh=number * WH_PER_STATION)
         self._action: str | None = None
@@ -65,12 +66,18 @@ class Talker:
         return self._is_waiting
 
     async def live(self, gate: asyncio.Semaphore) -> None:
-        """Be connected and booted; come back whenever hung up on. For ever."""
+        """Be connected and booted; come back whenever hung up on. For ever.
+
+        Only the first time stations pass the ``gate``: those that were cut off together storm.
+        """
         attempt = 0
         while True:
             try:
-                async with gate:
+                if self.losses:
                     await self._come()
+                else:
+                    async with gate:
+                        await self._come()
             except (OSError, TimeoutError):
                 attempt += 1
                 pause_s = min(LONGEST_PAUSE_S, 0.5 * 2**attempt)
@@ -125,7 +132,7 @@ class Talker:
             station.close()
             raise
         self.is_admitted = True
-        self.admissions += 1
+        self.admitted_at = time.monotonic()
         if self._is_flooding:
             self._say()
 

@@ -38,8 +38,9 @@ class Unanswered(Exception):
 class Link:
     """One connection. One call goes out at a time; what comes in is answered at once."""
 
-    def __init__(self, socket: ClientConnection) -> None:
+    def __init__(self, socket: ClientConnection, *, separators: tuple[str, str]) -> None:
         self._socket = socket
+        self._separators = separators
         self._call_id = ""
         self._answer: asyncio.Future[list[Any]] | None = None
 
@@ -49,7 +50,7 @@ class Link:
         self._answer = asyncio.get_running_loop().create_future()
         try:
             async with asyncio.timeout(PATIENCE_S):
-                await self._socket.send(json.dumps([2, call_id, action, payload]))
+                await self._send([2, call_id, action, payload])
                 frame = await self._answer
         except TimeoutError:
             await self._socket.close()
@@ -77,9 +78,12 @@ class Link:
             answer = ANSWERS.get(frame[2])
             known = [3, frame[1], answer]
             unknown = [4, frame[1], "NotSupported", "", {}]
-            await self._socket.send(json.dumps(unknown if answer is None else known))
+            await self._send(unknown if answer is None else known)
         elif frame[1] == self._call_id and self._answer is not None and not self._answer.done():
             self._answer.set_result(frame)
+
+    async def _send(self, frame: list[Any]) -> None:
+        await self._socket.send(json.dumps(frame, separators=self._separators))
 
 
 @dataclass
@@ -114,6 +118,8 @@ class Box:
         self._url = f"{url}/{self.identity}"
         self._same_id = bool(number % 2)
         """Repeat with the message id it had; others take a new one. Real boxes do both."""
+        self._separators = (", ", ": ") if number % 4 == 3 else (",", ":")
+        """JSON with blanks and without: both are in the field."""
         self._energy_wh = number * METER_STEP_WH
         self._link: Link | None = None
         self._booted = asyncio.Event()
@@ -135,7 +141,7 @@ class Box:
             connect(self._url, subprotocols=protocols, compression=None, proxy=None) as socket,
             asyncio.TaskGroup() as group,
         ):
-            link = Link(socket)
+            link = Link(socket, separators=self._separators)
             reading = group.create_task(link.read())
             await self._boot(link)
             self._link = link

@@ -4,19 +4,17 @@ It refuses every frame that breaks the schemas of OCPP 1.6, and records the wire
 """
 
 import asyncio
-import json
 import ssl
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.e2e.deployment import Deployment
+from tests.e2e.rpc_client import Wire, record
+from tests.e2e.rpc_security import PASSWORDS, Securing
 from tests.npm_client import installed, is_available
 
-STATION = Path(__file__).parent / "ocpp_rpc"
-SESSION_WITHIN_S = 60
 SITE = {
     "name": "ocpp-rpc",
     "circuits": [{"id": "main", "limit_a": 32}],
@@ -25,41 +23,7 @@ SITE = {
     "tokens": [{"id": "CARD-1"}, {"id": "BLOCKED", "status": "blocked"}],
 }
 
-pytestmark = pytest.mark.node
-
-
-@dataclass(frozen=True)
-class Wire:
-    """What the client recorded."""
-
-    lines: list[dict[str, Any]]
-    complaints: str
-    """What node printed to standard error."""
-
-    @property
-    def end(self) -> dict[str, Any]:
-        """How it ended. Parkade may still call it between its last word and its goodbye."""
-        ends = [line for line in self.lines if line.get("event") in {"done", "failed"}]
-        assert len(ends) == 1, f"{self.lines[-3:]} {self.complaints}"
-        return ends[0]
-
-    @property
-    def violations(self) -> list[dict[str, Any]]:
-        """Frames that broke the schema."""
-        return [line for line in self.lines if line.get("event") == "violation"]
-
-    def calls(self, direction: str) -> list[tuple[str, dict[str, Any]]]:
-        """Calls that the client sent or received, in order."""
-        frames = [line["frame"] for line in self.lines if line.get("direction") == direction]
-        return [(frame[2], frame[3]) for frame in frames if frame[0] == 2]
-
-    def answer_to(self, action: str) -> dict[str, Any]:
-        """The answer that the client got to its first call of an action."""
-        frames = [line["frame"] for line in self.lines if "frame" in line]
-        call = next(frame for frame in frames if frame[0] == 2 and frame[2] == action)
-        answer = next(frame for frame in frames if frame[0] in {3, 4} and frame[1] == call[1])
-        assert answer[0] == 3, f"{action} was answered with {answer}"
-        return answer[2]
+pytestmark = [pytest.mark.node, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="session")
@@ -68,28 +32,6 @@ def client_package(request: pytest.FixtureRequest) -> Path:
     if not is_available():
         pytest.skip("needs node and npm")
     return installed(request.config.cache.mkdir("npm"))
-
-
-async def record(client_package: Path, **wanted: Any) -> Wire:
-    """Run the client to its end."""
-    process = await asyncio.create_subprocess_exec(
-        "node",
-        str(STATION / "station.mjs"),
-        json.dumps(wanted),
-        str(client_package),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
-        async with asyncio.timeout(SESSION_WITHIN_S):
-            output, complaints = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    lines = [json.loads(line) for line in output.splitlines()]
-    assert lines, complaints.decode()
-    return Wire(lines, complaints.decode())
 
 
 async def configure(deployment: Deployment) -> None:
@@ -161,4 +103,67 @@ async def test_a_blocked_card_charges_nowhere(deployment: Deployment, client_pac
     )
     assert wire.violations == []
     assert wire.answer_to("Authorize") == {"idTagInfo": {"status": "Blocked"}}
-    assert wire.end == {"event": "failed", "error": "Error idTag is Blocked"}
+    assert (wire.end["event"], wire.end["error"]) == ("failed", "Error idTag is Blocked")
+
+
+@pytest.fixture
+def securing(deployment: Deployment, client_package: Path, tmp_path: Path) -> Securing:
+    """An operator and a strict client."""
+    return Securing(deployment, client_package, tmp_path)
+
+
+async def check_session(
+    securing: Securing, wire: Wire, shown: dict[str, Any], *, profile: int
+) -> None:
+    """The whole session went by the rules, over a connection that fulfilled the profile."""
+    assert wire.violations == []
+    assert wire.end["event"] == "done", wire.end
+    assert shown["security_profile"] == profile
+    assert shown["tls"] is (profile >= 2)
+    assert wire.answer_to("BootNotification")["status"] == "Accepted"
+    assert wire.answer_to("Authorize") == {"idTagInfo": {"status": "Accepted"}}
+    assert wire.answer_to("MeterValues") == {}
+    session = await securing.session(wire.end["transactionId"])
+    assert (session["station_id"], session["energy_wh"], session["reason"]) == (
+        "RPC-1",
+        4,
+        "Remote",
+    )
+
+
+async def test_profile_1_a_password_of_its_own_lets_a_station_in(securing: Securing) -> None:
+    await securing.configure(profile=1)
+    await securing.until_refused(401, "password", "ws", password="wrong-horse-battery")
+    await securing.until_refused(401, "password", "ws")
+    await securing.until_refused(401, "password", "ws", password=PASSWORDS["RPC-2"])
+    wire, shown = await securing.charge("ws", password=PASSWORDS["RPC-1"])
+    await check_session(securing, wire, shown, profile=1)
+
+
+async def test_profile_2_a_station_verifies_the_server_and_is_refused_in_the_clear(
+    securing: Securing,
+) -> None:
+    await securing.configure(profile=2)
+    verified = {"ca": str(await securing.server_certificates()), "checkName": True}
+    password = PASSWORDS["RPC-1"]
+    await securing.until_refused(403, "security_profile", "ws", password=password)
+    await securing.until_refused(401, "password", "wss", password="wrong", **verified)
+    wire, shown = await securing.charge("wss", password=password, **verified)
+    await check_session(securing, wire, shown, profile=2)
+
+
+async def test_profile_3_only_the_certificate_of_the_station_lets_it_in(
+    securing: Securing,
+) -> None:
+    await securing.configure(profile=2)
+    root = await securing.server_certificates()
+    own = await securing.station_certificate("RPC-1", root)
+    of_another = await securing.station_certificate("RPC-2", root)
+    await securing.configure(profile=3)
+    verified = {"ca": str(root), "checkName": True}
+    password = PASSWORDS["RPC-1"]
+    await securing.until_refused(403, "certificate", "wss", password=password, **verified)
+    await securing.until_refused(403, "certificate", "wss", **verified, **of_another)
+    await securing.until_refused(403, "security_profile", "ws", password=password)
+    wire, shown = await securing.charge("wss", **verified, **own)
+    await check_session(securing, wire, shown, profile=3)

@@ -98,9 +98,12 @@ class FakeTransport(asyncio.Transport):
         super().__init__()
         self._hostile = hostile
         self._is_closing = False
+        self._is_half_closed = False
 
     def write(self, data: Any) -> None:
         """Hand over what the server sends."""
+        if self._is_half_closed:
+            raise RuntimeError("Cannot call write() after write_eof()")  # as asyncio does
         self._hostile.take(bytes(data))
 
     def close(self) -> None:
@@ -121,6 +124,7 @@ class FakeTransport(asyncio.Transport):
 
     def write_eof(self) -> None:
         """The server writes no more, so the peer ends too."""
+        self._is_half_closed = True
         asyncio.get_running_loop().call_soon(self.close)
 
     def get_write_buffer_size(self) -> int:
@@ -202,6 +206,7 @@ class Hostile:
         text = answer(self._rng, frame[1], frame[2])
         if self._rng.random() < 0.7:  # behind its id, so that it is taken for the answer
             text = mutated(self._rng, text, keep=text.index(b", ", 4) + 2)
+            text = text.decode(errors="replace").encode()
         self.answers_to_calls += 1
         self._our_turn.append(text)
         asyncio.get_running_loop().call_soon(self._give_turn)
@@ -281,7 +286,8 @@ class World:
         assert self.tasks <= asyncio.all_tasks(), "nothing of the server has ended"
         await self.core.facilities.log.flush()
         running = await self.core.ledger.open_transactions("CP2")
-        assert [(t.id, t.meter_start, t.id_tag) for t in running] == [(self.transaction_id, 42, TAG)]
+        kept = [(t.id, t.meter_start, t.id_tag) for t in running]
+        assert kept == [(self.transaction_id, 42, TAG)]
         assert self.good.closed is None
         self.core.heard.clear()
 

@@ -1,15 +1,16 @@
-"""Valid frames, broken on the level of bytes. Deterministic: everything comes from one ``Random``."""
+"""Valid frames, broken: their bytes, or what they say. Everything comes from one ``Random``."""
 
 import json
 from collections.abc import Callable
+from copy import deepcopy
 from random import Random
 from typing import Any
 
-from tests.fuzz.seeds import ANSWERS, CALLS
+from tests.fuzz.seeds import ANSWERS, CALLS, WITH_THE_DISK
 
 SLOW_SHARE = 0.015
-"""Transactions wait for the disk, so they are a smaller part of the frames."""
-_SLOW = ("StartTransaction", "StopTransaction", "SignCertificate")
+"""What waits for the disk is a smaller part of the frames."""
+_SLOW = {action for action, _ in WITH_THE_DISK} - {"MeterValues"}
 _QUICK = tuple(action for action in CALLS if action not in _SLOW)
 
 _TOKENS = (
@@ -73,9 +74,12 @@ Bytes = Callable[[Random, bytes], bytes]
 
 def call(rng: Random, message_id: Any) -> bytes:
     """Return a valid call of any action."""
-    names = _SLOW if rng.random() < SLOW_SHARE else _QUICK
-    action = rng.choice(names)
-    return json.dumps([2, message_id, action, CALLS[action]]).encode()
+    if rng.random() < SLOW_SHARE:
+        action, payload = rng.choice(WITH_THE_DISK)
+    else:
+        action = rng.choice(_QUICK)
+        payload = CALLS[action]
+    return json.dumps([2, message_id, action, payload]).encode()
 
 
 def answer(rng: Random, message_id: str, action: str) -> bytes:
@@ -125,15 +129,15 @@ def _bend(rng: Random, holder: Any, key: Any) -> None:
         if deed == 0:
             return
         name = str(key).swapcase() if deed == 1 else key
-        holder[name] = value if deed == 1 else rng.choice(_VALUES)
+        holder[name] = value if deed == 1 else deepcopy(rng.choice(_VALUES))
         if deed == 2:
             holder[key] = [value] * rng.choice((0, 1, 2, 100))
     elif deed == 0:
         holder.pop(key)
     elif deed == 1:
-        holder.insert(key, rng.choice(_VALUES))
+        holder.insert(key, deepcopy(rng.choice(_VALUES)))
     else:
-        holder[key] = rng.choice(_VALUES)
+        holder[key] = deepcopy(rng.choice(_VALUES))
 
 
 def _place(rng: Random, data: bytes) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""What must be true of every answer, whatever was sent: an oracle of its own, not the server's code.
+"""What must be true of every answer, whatever was sent: told without the server's code.
 
 Only the JSON parser is the same, because two parsers differ in what they take for a number.
 """

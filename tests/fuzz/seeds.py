@@ -13,9 +13,11 @@ _SAMPLES = [
     {"value": "16.0", "measurand": "Current.Import", "phase": "L1", "unit": "A"},
     {"value": "3,7", "measurand": "Power.Active.Import", "unit": "kW"},
     {"value": "1234", "context": "Sample.Periodic"},
-    {"value": '{"signedMeterValue":"' + CANARY + '"}', "format": "SignedData"},
+    {"value": "55", "measurand": "SoC", "unit": "Percent"},
 ]
+_SIGNED = {"value": '{"signedMeterValue":"' + CANARY + '"}', "format": "SignedData"}
 _VALUES = [{"timestamp": AT, "sampledValue": _SAMPLES}]
+_SIGNED_VALUES = [{"timestamp": AT, "sampledValue": [*_SAMPLES, _SIGNED]}]
 _CSR = f"-----BEGIN CERTIFICATE REQUEST-----\n{CANARY}\n-----END CERTIFICATE REQUEST-----\n"
 
 CALLS: dict[str, dict[str, Any]] = {
@@ -59,10 +61,18 @@ CALLS: dict[str, dict[str, Any]] = {
         "timestamp": AT,
         "idTag": TAG,
         "reason": "EVDisconnected",
-        "transactionData": _VALUES,
+        "transactionData": _SIGNED_VALUES,
     },
 }
 """The ids of transactions are those of the station beside, which it has no right to."""
+
+WITH_THE_DISK: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("StartTransaction", CALLS["StartTransaction"]),
+    ("StopTransaction", CALLS["StopTransaction"]),
+    ("SignCertificate", CALLS["SignCertificate"]),
+    ("MeterValues", {"connectorId": 1, "meterValue": _SIGNED_VALUES}),
+)
+"""Calls that wait for the ledger."""
 
 ANSWERS: dict[str, dict[str, Any]] = {
     "GetConfiguration": {

@@ -5,25 +5,29 @@ charges and is asked for its pulse all the time. The seed is fixed; set ``PARKAD
 another one. It is printed when a test fails.
 """
 
+import asyncio
 import os
+from collections import Counter
 from pathlib import Path
 from random import Random
 
 import pytest
 
+from ocpp_server.v16.schemas import request_validator
 from tests.fuzz.harness import BINARY, TEXT, Hostile, World, fuzzed_core, ws_frame
 from tests.fuzz.mutator import bent, call, mutated
 from tests.fuzz.seeds import CALLS
-from ocpp_server.v16.schemas import request_validator
 
 SEED = int(os.environ.get("PARKADE_FUZZ_SEED", "20260101"))
-BURSTS = 3
+BURSTS = 112
 FRAMES_OF_A_BURST = 900
 CHUNK = 100
 """So many are sent before answers are awaited; the server allows 256."""
 INVALID_SHARE = 0.02
 """What is no UTF-8 ends a connection, and a new one costs more than a hundred frames."""
-WIRE_FRAMES = 10_000
+WIRE_BURSTS = 60
+FRAMES_OF_A_STREAM = 12
+STREAMS_OF_A_BURST = 10
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -68,3 +72,51 @@ def _message(rng: Random, message_id: str) -> bytes:
     if rng.random() < INVALID_SHARE:
         return frame
     return frame.decode(errors="replace").encode()
+
+
+async def test_mutated_websocket_bytes_end_that_connection_only(tmp_path: Path) -> None:
+    async with fuzzed_core(tmp_path, SEED + 1) as world:
+        codes: Counter[int] = Counter()
+        for _ in range(WIRE_BURSTS):
+            hostile = await world.hostile()
+            for _ in range(STREAMS_OF_A_BURST):
+                if not hostile.is_open:
+                    codes[hostile.close_code] += 1
+                    hostile = await world.hostile(hostile)
+                _send_in_pieces(hostile, _stream(world.rng), world.rng)
+                world.ask_beside()
+                await asyncio.sleep(0)
+            world.check_bounds()
+            await hostile.leave()
+            await world.check_harmless()
+            assert world.referee.violations == []
+        assert codes[1002] > WIRE_BURSTS, "headers are broken"
+        assert len(codes) > 2, codes
+
+
+def _stream(rng: Random) -> bytes:
+    """Some frames as they are, and one or two broken in their header, mask or middle."""
+    frames = []
+    for number in range(FRAMES_OF_A_STREAM):
+        text = bent(rng, f"w{number}") if rng.random() < 0.5 else call(rng, f"w{number}")
+        opcode = TEXT if rng.random() < 0.9 else rng.choice((0, BINARY, 3, 7, 8, 9, 10, 15))
+        frames.append(ws_frame(text, opcode=opcode, mask=rng.randbytes(4)))
+    for _ in range(rng.choice((1, 1, 2))):
+        at = rng.randrange(len(frames))
+        frames[at] = (
+            _broken_head(rng, frames[at]) if rng.random() < 0.5 else mutated(rng, frames[at])
+        )
+    return b"".join(frames)
+
+
+def _broken_head(rng: Random, frame: bytes) -> bytes:
+    """Flip a bit of the first bytes: FIN, reserved bits, opcode, mask bit, length, mask."""
+    at = rng.randrange(min(14, len(frame)))
+    return frame[:at] + bytes([frame[at] ^ (1 << rng.randrange(8))]) + frame[at + 1 :]
+
+
+def _send_in_pieces(hostile: Hostile, stream: bytes, rng: Random) -> None:
+    while stream:
+        length = rng.choice((1, 2, 7, 500, 100_000))
+        hostile.send(stream[:length])
+        stream = stream[length:]

@@ -1,5 +1,6 @@
 """A Modbus wallbox as a full OCPP charge point at a simulated backend."""
 
+import contextlib
 from functools import partial
 from pathlib import Path
 from typing import Any

@@ -1,6 +1,7 @@
 """Parkade's ocpp-server alone, on a memory bus: ``python -m … PORT STATIONS FOLDER``."""
 
 import asyncio
+import gc
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from shared.clock import SYSTEM_CLOCK
 from shared.contracts.message import Address
 from shared.contracts.site import GetSite, SiteAnswer, SiteConfig
 from shared.health import Health
+from shared.runtime import GC_THRESHOLDS
+from tests.bench.descriptors import raise_file_limit
 from tests.bench.site import bench_site
 
 
@@ -34,6 +37,8 @@ async def answer_site(hub: MemoryBus, site: SiteConfig) -> None:
 
 async def main(port: int, stations: int, folder: Path) -> None:
     """Serve for ever."""
+    gc.set_threshold(*GC_THRESHOLDS)
+    asyncio.get_running_loop().call_later(30, gc.freeze)  # as shared.runtime does
     hub = MemoryBus(services=frozenset({"ocpp-server"}))
     await answer_site(hub, SiteConfig.model_validate(bench_site(stations)))
     settings = OcppServerSettings(
@@ -43,5 +48,6 @@ async def main(port: int, stations: int, folder: Path) -> None:
 
 
 if __name__ == "__main__":
+    raise_file_limit(int(sys.argv[2]))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(main(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])))

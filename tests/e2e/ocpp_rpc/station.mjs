@@ -2,7 +2,9 @@
 //
 //   node station.mjs '{"endpoint": "ws://127.0.0.1:19520", "identity": "RPC-1", "idTag": "T"}'
 //
-// More keys: password, ca (PEM file to trust), waitForLimitMs. One JSON object a line goes to
+// More keys: password, ca (PEM file to trust), checkName (the server's name is checked, too), cert and
+// key (PEM files to show), waitForLimitMs, untilRemoteStop (it is told when it waits for that), csr (a
+// signing request: no session, only a certificate), connectOnly. One JSON object a line goes to
 // standard output: every frame both ways, every violation of the schema, and the end.
 
 import { createRequire } from "node:module";
@@ -15,6 +17,10 @@ const wanted = JSON.parse(process.argv[2]);
 const tell = (line) => process.stdout.write(JSON.stringify(line) + "\n");
 const now = () => new Date().toISOString();
 
+const tls = {};
+for (const name of ["ca", "cert", "key"]) if (wanted[name]) tls[name] = readFileSync(wanted[name]);
+if (!wanted.checkName) tls.checkServerIdentity = () => undefined;
+
 const station = new RPCClient({
   endpoint: wanted.endpoint,
   identity: wanted.identity,
@@ -23,7 +29,7 @@ const station = new RPCClient({
   strictMode: true,
   reconnect: false,
   callTimeoutMs: 15000,
-  wsOpts: wanted.ca ? { ca: readFileSync(wanted.ca), checkServerIdentity: () => undefined } : {},
+  wsOpts: tls.ca ? tls : {},
 });
 
 station.on("message", ({ message, outbound }) =>
@@ -44,6 +50,28 @@ station.handle("SetChargingProfile", ({ params }) => {
   if (periods[0].limit >= 6) limitArrived(periods[0].limit);
   return { status: "Accepted" };
 });
+let stopOrdered;
+const remoteStop = new Promise((resolve) => (stopOrdered = resolve));
+station.handle("RemoteStopTransaction", ({ params }) => {
+  stopOrdered(params.transactionId);
+  return { status: "Accepted" };
+});
+
+let chainArrived;
+const chain = new Promise((resolve) => (chainArrived = resolve));
+station.handle("CertificateSigned", ({ params }) => {
+  chainArrived(params.certificateChain);
+  return { status: "Accepted" };
+});
+
+const patiently = (promise, what) =>
+  Promise.race([
+    promise,
+    pause(20000, null, { ref: false }).then(() => {
+      throw Error(`no ${what} within 20 s`);
+    }),
+  ]);
+
 station.handle("ClearChargingProfile", () => ({ status: "Accepted" }));
 station.handle("ChangeConfiguration", () => ({ status: "Accepted" }));
 station.handle("TriggerMessage", () => ({ status: "NotImplemented" }));
@@ -111,7 +139,7 @@ async function charge() {
   await status("SuspendedEVSE");
   const limit = await Promise.race([
     firstLimit,
-    pause(wanted.waitForLimitMs ?? 20000).then(() => null),
+    pause(wanted.waitForLimitMs ?? 20000, null, { ref: false }),
   ]);
   if (limit !== null) {
     await status("Charging");
@@ -120,29 +148,49 @@ async function charge() {
       await pause(100);
     }
   }
+  let reason = "Local";
+  if (wanted.untilRemoteStop) {
+    tell({ event: "charging", transactionId });
+    const told = await patiently(remoteStop, "RemoteStopTransaction");
+    if (told !== transactionId) throw Error(`told to stop ${told}, not ${transactionId}`);
+    reason = "Remote";
+  }
   await station.call("StopTransaction", {
     transactionId,
     idTag: wanted.idTag,
     meterStop: meterStart + 4,
     timestamp: now(),
-    reason: "Local",
+    reason,
   });
   await status("Finishing");
   await status("Available");
   return { transactionId, limit };
 }
 
-try {
-  await station.connect();
+async function whole() {
   await boot();
   await station.call("StatusNotification", { connectorId: 0, errorCode: "NoError", status: "Available" });
   await status("Available");
   const session = await charge();
   await station.call("Heartbeat", {});
-  tell({ event: "done", protocol: station.protocol, profiles: profiles.length, ...session });
+  return { profiles: profiles.length, ...session };
+}
+
+async function certificate() {
+  await boot();
+  const { status: answer } = await station.call("SignCertificate", { csr: wanted.csr });
+  if (answer !== "Accepted") throw Error(`SignCertificate was ${answer}`);
+  return { chain: await patiently(chain, "CertificateSigned") };
+}
+
+const work = wanted.connectOnly ? () => ({}) : wanted.csr ? certificate : whole;
+
+try {
+  await station.connect();
+  tell({ event: "done", protocol: station.protocol, ...(await work()) });
   await station.close();
 } catch (error) {
-  tell({ event: "failed", error: `${error.name} ${error.message}` });
+  tell({ event: "failed", error: `${error.name} ${error.message}`, httpStatus: error.code ?? null });
   process.exitCode = 1;
   await station.close({ force: true }).catch(() => undefined);
 }
