@@ -52,8 +52,8 @@ coverage: dev
 conformance: dev ## the OCA's cases for central systems; writes docs/conformance.md
 	$(BIN)/python -m tests.conformance
 
-bench: dev ## measures and writes docs/benchmarks.md
-	$(BIN)/python -m tests.bench
+bench: dev ## measures and writes docs/benchmarks.md; a part alone: make bench ARGS="--only soak"
+	$(BIN)/python -m tests.bench $(ARGS)
 
 messages: dev ## regenerates docs/messages.md
 	$(BIN)/python -m shared.contracts.catalogue

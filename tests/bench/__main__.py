@@ -36,7 +36,8 @@ def main() -> int:
         _say(f"NOTE: {refusal}")
     before = options.output.read_text() if options.output.exists() else ""
     parts = read(before)
-    parts["machine"] = "## Machine\n\n" + table(["Measured on", ""], facts().items())
+    machine = facts()
+    parts["machine"] = "## Machine\n\n" + table(["Last measured on", ""], machine.items())
     failures = []
     for name in options.only:
         _say(f"{name} ...")
@@ -47,7 +48,8 @@ def main() -> int:
             failures.append(f"{name}: {type(error).__name__}: {error}")
             part = f"## Not measured: {name}\n\n{type(error).__name__}: {error}\n"
         when = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-        parts[name] = f"{part.strip()}\n\nMeasured {when}; load average before: {load}."
+        where = machine["CPU"]
+        parts[name] = f"{part.strip()}\n\nMeasured {when} on {where}; load average before: {load}."
         options.output.write_text(written(parts, ["machine", *PARTS]))
     _say(f"written: {options.output}")
     for failure in failures:

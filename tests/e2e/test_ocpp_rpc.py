@@ -52,7 +52,7 @@ async def test_a_strict_client_charges_through_the_whole_session(
     deployment: Deployment, client_package: Path, tmp_path: Path, scheme: str
 ) -> None:
     await configure(deployment)
-    trusted = {}
+    trusted: dict[str, Any] = {}
     if scheme == "wss":
         trusted["ca"] = await certificate_of(deployment.ocpp_port, tmp_path)
     wire = await record(

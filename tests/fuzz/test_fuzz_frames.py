@@ -25,7 +25,7 @@ CHUNK = 100
 """So many are sent before answers are awaited; the server allows 256."""
 INVALID_SHARE = 0.02
 """What is no UTF-8 ends a connection, and a new one costs more than a hundred frames."""
-WIRE_BURSTS = 60
+WIRE_BURSTS = 40
 FRAMES_OF_A_STREAM = 12
 STREAMS_OF_A_BURST = 10
 
@@ -91,7 +91,7 @@ async def test_mutated_websocket_bytes_end_that_connection_only(tmp_path: Path) 
             await world.check_harmless()
             assert world.referee.violations == []
         assert codes[1002] > WIRE_BURSTS, "headers are broken"
-        assert len(codes) > 2, codes
+        assert codes[1007] > 0, codes
 
 
 def _stream(rng: Random) -> bytes:

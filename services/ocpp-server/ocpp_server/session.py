@@ -146,7 +146,8 @@ class Session(asyncio.Protocol):
 
     def settle(self, decision: Admission | Refusal) -> None:
         """Answer the upgrade request as decided."""
-        if self._request is None or self._ws.state is not State.CONNECTING:
+        has_failed = self._ws.state is not State.CONNECTING or self._ws.eof_sent
+        if self._request is None or has_failed:
             return
         if isinstance(decision, Refusal):
             self._refuse(decision)

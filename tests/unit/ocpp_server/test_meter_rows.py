@@ -3,6 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from ocpp_server.domain.meter_rows import rows_of
 from ocpp_server.domain.sampled_values import read_samples
 from shared.contracts.session import MeterRow
@@ -38,6 +40,22 @@ def test_values_sent_again_under_another_message_id_are_the_same_values() -> Non
     (again,) = rows(payload, text='[2,"2","MeterValues",{"a":1}]', at=NOON + timedelta(seconds=9))
     (other,) = rows(payload, text='[2,"3","MeterValues",{"a":2}]')
     assert first.value_id == again.value_id != other.value_id
+
+
+@pytest.mark.parametrize("head", ['[2,"{}","MeterValues",', '[ 2 , "{}" , "MeterValues" , '])
+def test_values_are_told_apart_however_the_frame_is_written(head: str) -> None:
+    payload = payload_of("1500")
+    (first,) = rows(payload, text=head.format(1) + '{"a":1}]')
+    (again,) = rows(payload, text=head.format(2) + '{"a":1}]')
+    (other,) = rows(payload, text=head.format(3) + '{"a":2}]')
+    assert first.value_id == again.value_id != other.value_id
+
+
+def test_an_action_written_with_escapes_is_told_apart_too() -> None:
+    head = '[2,"1","\\u004deterValues",'
+    payload = payload_of("1500")
+    (first,), (other,) = (rows(payload, text=head + f'{{"a":{n}}}]') for n in (1, 2))
+    assert first.value_id != other.value_id
 
 
 def test_entries_of_one_message_are_rows_of_their_own() -> None:
