@@ -3,6 +3,7 @@
 The counter's row is written first, so that changes of several replicas run one after another.
 """
 
+import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, replace
@@ -15,6 +16,9 @@ from api.domain.certificate_chain import Use
 from api.domain.certificates import CertificateRecord, free_id
 from api.storage.tables import certificates, certificates_revision
 from shared.store import Database
+
+# Whatever a log is set to: at DEBUG aiosqlite writes statements with their values, keys included.
+logging.getLogger("aiosqlite").setLevel(logging.INFO)
 
 
 class CertificateStore:
