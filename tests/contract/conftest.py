@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -136,7 +137,8 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     node = Broker(need_server(), tmp_path_factory.mktemp("rabbit"))
     try:
         node.start()
-        asyncio.run(_settle_in(node))
+        with ThreadPoolExecutor(1) as thread:  # this one may be running a loop already
+            thread.submit(asyncio.run, _settle_in(node)).result()
         yield node
     finally:
         node.stop()
