@@ -39,7 +39,7 @@ check: dev ## format, lint, types, import rules, generated files
 
 test: dev ## everything but the container test; needs rabbitmq-server, postgresql and node installed
 	tests/install-servers
-	$(BIN)/pytest -m "not compose"
+	tests/run $(BIN)/pytest
 
 test-compose: dev ## the container deployment with a real Docker engine (as root)
 	tests/compose/install

@@ -26,6 +26,10 @@ SITE = {
 pytestmark = [pytest.mark.node, pytest.mark.timeout(300)]
 
 
+ONE_PROCESS = pytest.mark.parametrize("deployment", ["one process"], indirect=True)
+"""What the bus has no part in is shown once; each of the processes takes its time to start."""
+
+
 @pytest.fixture(scope="session")
 def client_package(request: pytest.FixtureRequest) -> Path:
     """The installed client."""
@@ -72,6 +76,7 @@ async def test_a_strict_client_charges_through_the_whole_session(
     assert wire.answer_to("MeterValues") == {}
 
 
+@ONE_PROCESS
 async def test_the_client_gets_limits_that_fall_back_by_themselves(
     deployment: Deployment, client_package: Path
 ) -> None:
@@ -92,6 +97,7 @@ async def test_the_client_gets_limits_that_fall_back_by_themselves(
     assert all("duration" in p["chargingSchedule"] for p in raised), "S8: silence ends a limit"
 
 
+@ONE_PROCESS
 async def test_a_blocked_card_charges_nowhere(deployment: Deployment, client_package: Path) -> None:
     await configure(deployment)
     wire = await record(
@@ -131,6 +137,7 @@ async def check_session(
     )
 
 
+@ONE_PROCESS
 async def test_profile_1_a_password_of_its_own_lets_a_station_in(securing: Securing) -> None:
     await securing.configure(profile=1)
     await securing.until_refused(401, "password", "ws", password="wrong-horse-battery")
@@ -140,6 +147,7 @@ async def test_profile_1_a_password_of_its_own_lets_a_station_in(securing: Secur
     await check_session(securing, wire, shown, profile=1)
 
 
+@ONE_PROCESS
 async def test_profile_2_a_station_verifies_the_server_and_is_refused_in_the_clear(
     securing: Securing,
 ) -> None:
