@@ -261,8 +261,8 @@ async def test_a_base_that_covers_the_lease_makes_the_limit_refused(core: Core) 
     station = await set_up(core, ProfileBox(likes), settings=keys(ChargeProfileMaxStackLevel="4"))
     await order(core, 1, 16)
     await station.idle()
-    last = [e for e in core.events(SetpointApplied) if e.revision == 1][-1]
-    assert last.outcome is SetpointOutcome.REFUSED
+    await core.facilities.announcer.flush()
+    await core.event(SetpointApplied, lambda event: event.outcome is SetpointOutcome.REFUSED)
 
 
 async def test_a_maximum_of_the_station_is_deleted_where_a_deletion_of_all_is_refused(
