@@ -16,6 +16,8 @@ from tests.broker import Broker, free_port
 from tests.conditions import eventually
 
 ADMIN_TOKEN = "a-token-for-tests-0123456789"
+STOP_GRACE_S = 30
+"""What docker-compose.yml grants a service to end in."""
 SERVICES = ("api", "ocpp-server", "modbus-bridge", "loadmgr", "gateway")
 STARTED_WITHIN_S = 60.0
 
@@ -101,12 +103,12 @@ class Process:
         with contextlib.suppress(ProcessLookupError):
             self.running.send_signal(how)
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(STOP_GRACE_S):
                 return await self.running.wait()
         except TimeoutError:
             self.running.kill()
             await self.running.wait()
-            raise AssertionError(f"{self.arguments} did not stop within 20 s") from None
+            raise AssertionError(f"{self.arguments} did not stop in time") from None
 
     @property
     def output(self) -> str:
