@@ -218,24 +218,24 @@ class Station:
 
     def announce(self, number: int, *, online: bool = True) -> None:
         """Tell what is known of one connector, if it is an EVSE."""
-        evse = self.evses.get(number)
-        if evse is not None:
-            self.facilities.announcer.tell(
-                self.connector(number).observed(
-                    evse, epoch=self.epoch, online=online, now=self.facilities.clock.now()
-                )
-            )
+        observed = self._observed(number, online=online)
+        if observed is not None:
+            self.facilities.announcer.tell(observed)
 
     def announce_soon(self, number: int) -> None:
         """Tell soon what is known of one connector then: its measurements have changed."""
         self.facilities.announcer.tell_newest((self, number), lambda: self._look_at(number))
 
     def _look_at(self, number: int) -> Event | None:
+        """What to tell of a connector now; the last word was told when the link closed."""
+        return self._observed(number, online=True) if self.conversation.is_open else None
+
+    def _observed(self, number: int, *, online: bool) -> Event | None:
         evse = self.evses.get(number)
-        if evse is None or not self.conversation.is_open:
-            return None  # the last word was told when the link closed
+        if evse is None:
+            return None
         now = self.facilities.clock.now()
-        return self.connector(number).observed(evse, epoch=self.epoch, online=True, now=now)
+        return self.connector(number).observed(evse, epoch=self.epoch, online=online, now=now)
 
     def announce_all(self, *, online: bool = True) -> None:
         """Tell what is known of every EVSE."""

@@ -5,9 +5,13 @@ from typing import Any
 
 import pytest
 
-from ocpp_server.domain.meter_values import Reading, read_values
+from ocpp_server.domain.meter_values import Reading, reading_of
 from ocpp_server.domain.sampled_values import merged, read_samples
 from shared.units import PhaseAmps
+
+
+def read_values(entries: list[dict[str, Any]], *, phases: int) -> Reading:
+    return reading_of(merged(read_samples(entries)), phases=phases)
 
 
 def entry(*samples: dict[str, Any], **fields: Any) -> dict[str, Any]:

@@ -3,8 +3,7 @@
 The habits of field notes 5.4, 28. How single values are read is in ``sampled_values``.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ocpp_server.domain.sampled_values import (
     CURRENT,
@@ -13,8 +12,6 @@ from ocpp_server.domain.sampled_values import (
     POWER,
     VOLTAGE,
     Sampled,
-    merged,
-    read_samples,
 )
 from shared.units import NOMINAL_VOLTAGE_V, PhaseAmps
 
@@ -34,12 +31,6 @@ class Reading(NamedTuple):
 
 
 NOTHING_READ = Reading()
-
-
-def read_values(entries: Iterable[Mapping[str, Any]], *, phases: int) -> Reading:
-    """Return what the samples of one or more MeterValue entries say, later ones winning."""
-    sampled = read_samples(entries)
-    return reading_of(merged(sampled), phases=phases) if sampled else NOTHING_READ
 
 
 def reading_of(sampled: Sampled, *, phases: int) -> Reading:
