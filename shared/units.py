@@ -1,10 +1,9 @@
 """Electrical quantities and the arithmetic of three phases. SI units are in the names."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Decimal
 from enum import StrEnum
-
-from pydantic import BaseModel, ConfigDict
 
 NOMINAL_VOLTAGE_V = 230.0
 MINIMUM_CHARGING_A = 6.0
@@ -22,16 +21,15 @@ class Phase(StrEnum):
 PHASES = (Phase.L1, Phase.L2, Phase.L3)
 
 
-class PhaseAmps(BaseModel):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseAmps:
     """A current on each phase, in ampere. ``None`` is unknown and never zero."""
-
-    model_config = ConfigDict(frozen=True)
 
     l1: float | None = None
     l2: float | None = None
     l3: float | None = None
 
-    def __iter__(self) -> Iterator[float | None]:  # type: ignore[override]  # three values, not fields
+    def __iter__(self) -> Iterator[float | None]:
         return iter((self.l1, self.l2, self.l3))
 
     def on(self, phase: Phase) -> float | None:

@@ -1,9 +1,8 @@
 """What a service sees of the bus. The rules here are proved for both adapters by tests/contract."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from shared.bus.topology import DurableQueue
 from shared.contracts.message import Address, Command, Event, Message, Reply, Request
@@ -12,9 +11,11 @@ M_co = TypeVar("M_co", bound=Message, covariant=True)
 R = TypeVar("R", bound=Reply)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Metadata:
-    """What travels beside the payload, in AMQP properties."""
+class Metadata(NamedTuple):
+    """What travels beside the payload, in AMQP properties.
+
+    A tuple, like ``Delivery``: both are made for every message, and a tuple costs a third.
+    """
 
     message_id: str
     sender: str
@@ -27,8 +28,7 @@ class Metadata:
     traceparent: str | None = None
 
 
-@dataclass(frozen=True)
-class Delivery(Generic[M_co]):
+class Delivery(NamedTuple, Generic[M_co]):
     """A message as it arrives. Pass it as ``cause`` to what you send because of it."""
 
     message: M_co

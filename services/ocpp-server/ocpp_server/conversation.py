@@ -23,7 +23,7 @@ from ocpp_server.domain.frames import (
     parse,
 )
 from ocpp_server.link import Link
-from ocpp_server.message_log import MessageLog
+from ocpp_server.message_log import Entry, MessageLog
 from ocpp_server.metrics import DROPPED, FAULTS
 from shared.clock import Clock
 from shared.contracts.ocpp import CallResult as Outcome
@@ -55,7 +55,7 @@ OFFLINE = StationReply(outcome=Outcome.OFFLINE)
 TIMEOUT = StationReply(outcome=Outcome.TIMEOUT)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Remembered:
     """An answer that was given."""
 
@@ -66,10 +66,10 @@ class Remembered:
 
 @dataclass(slots=True)
 class Received:
-    """A call of the station, and when it came."""
+    """A call of the station, and how it is logged."""
 
     call: Call
-    at: float
+    logged: Entry
 
 
 @dataclass(slots=True)
@@ -130,8 +130,8 @@ class Conversation:
         self.heard_at = self._clock.monotonic()
         frame = parse(text)
         if isinstance(frame, Call):
-            self._log.took(self._name, frame, text, at=self.heard_at)
-            self._take_call(Received(frame, self.heard_at))
+            logged = self._log.took(self._name, frame, text, at=self.heard_at)
+            self._take_call(Received(frame, logged))
         elif isinstance(frame, Malformed):
             self._log.took(self._name, frame, text, at=self.heard_at)
             self._refuse_malformed(frame)
@@ -217,7 +217,8 @@ class Conversation:
         def kept(is_kept: bool) -> None:
             self._held = False
             self._send(received, answer.answer if is_kept else INTERNAL_ERROR)
-            self._arrived.set()
+            if self._inbox:
+                self._arrived.set()
 
         self._held = True
         answer.keeping.then(kept)
@@ -249,6 +250,7 @@ class Conversation:
 
     def _send(self, received: Received, answer: Answer) -> None:
         call = received.call
+        received.logged.repairs = call.repairs
         if isinstance(answer, Fault):
             FAULTS.labels(answer.code).inc()
             kind, text = 4, encode_error(call.message_id, answer.code, answer.description)
@@ -264,7 +266,7 @@ class Conversation:
             kind=kind,
             message_id=call.message_id,
             action=call.action,
-            latency_s=now - received.at,
+            latency_s=now - received.logged.at,
         )
 
     def _remembered_answer(self, call: Call) -> Answer | None:

@@ -31,13 +31,14 @@ class Entry:
     station_id: str
     at: float
     """On the monotonic clock."""
-    frame: Frame | None
-    """Of the station; None for ours."""
+    inbound: bool
+    kind: int
+    message_id: str
+    action: str
     text: str
-    kind: int = 0
-    message_id: str = ""
-    action: str = ""
     latency_s: float | None = None
+    repairs: str = ""
+    """Filled in when the frame was read; what it was parsed into is not kept for the log."""
 
 
 class MessageLog:
@@ -59,9 +60,13 @@ class MessageLog:
         at: float,
         action: str = "",
         latency_s: float | None = None,
-    ) -> None:
+    ) -> Entry:
         """A frame came in. ``action`` and ``latency_s`` of answers are those of their call."""
-        self._add(Entry(station_id, at, frame, text, action=action, latency_s=latency_s))
+        kind, message_id, own_action, repairs = described(frame)
+        action = own_action or action
+        entry = Entry(station_id, at, True, kind, message_id, action, text, latency_s, repairs)
+        self._add(entry)
+        return entry
 
     def sent(
         self,
@@ -75,7 +80,7 @@ class MessageLog:
         latency_s: float | None = None,
     ) -> None:
         """A frame of ours went out."""
-        self._add(Entry(station_id, at, None, text, kind, str(message_id), action, latency_s))
+        self._add(Entry(station_id, at, False, kind, str(message_id), action, text, latency_s))
 
     async def run(self) -> None:
         """Publish what was gathered, until cancelled."""
@@ -111,17 +116,14 @@ class MessageLog:
 
 
 def _row(entry: Entry, offset: float, hide: Callable[[str], str] | None) -> LogRow:
-    kind, message_id, action, repairs = entry.kind, entry.message_id, entry.action, ""
-    if entry.frame is not None:
-        kind, message_id, action, repairs = described(entry.frame)
     return LogRow(
         entry.station_id,
         entry.at + offset,
-        entry.frame is not None,
-        kind,
-        message_id,
-        action or entry.action,
+        entry.inbound,
+        entry.kind,
+        entry.message_id,
+        entry.action,
         logged_text(entry.text, pseudonym=hide),
         None if entry.latency_s is None else round(entry.latency_s * 1000, 3),
-        repairs,
+        entry.repairs,
     )

@@ -1,8 +1,34 @@
 """What the OCPP server counts, for ``/metrics``."""
 
-from prometheus_client import Counter, Gauge
+from collections import Counter as Counts
+from collections.abc import Iterable
 
-CALLS = Counter("parkade_ocpp_calls_total", "Calls of stations, by action", ["action"])
+from prometheus_client import REGISTRY, Counter, Gauge, Metric
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
+
+
+class Tally(Collector):
+    """A counter with one label for what happens thousands of times a second.
+
+    A plain dictionary counts; it is turned into a metric when somebody looks.
+    """
+
+    def __init__(self, name: str, documentation: str, label: str) -> None:
+        self.counts: Counts[str] = Counts()
+        self._description = (name, documentation, label)
+        REGISTRY.register(self)
+
+    def collect(self) -> Iterable[Metric]:
+        """Return what was counted so far."""
+        name, documentation, label = self._description
+        family = CounterMetricFamily(name, documentation, labels=[label])
+        for value, count in self.counts.items():
+            family.add_metric([value], count)
+        return [family]
+
+
+CALLS = Tally("parkade_ocpp_calls_total", "Calls of stations, by action", "action")
 REPAIRS = Counter(
     "parkade_ocpp_repairs_total", "Payloads served in spite of their schema", ["action", "kind"]
 )

@@ -255,20 +255,19 @@ class Session(asyncio.Protocol):
         )
 
     def _frame_arrived(self, frame: Frame) -> None:
-        if frame.opcode is Opcode.CONT and self._begun is not None:
-            self._begun += frame.data
-        elif frame.opcode in {Opcode.TEXT, Opcode.BINARY}:
-            self._opcode = frame.opcode
-            if not frame.fin:
+        opcode = frame.opcode
+        if opcode is Opcode.TEXT or opcode is Opcode.BINARY:
+            self._opcode = opcode
+            if frame.fin:
+                self._message_arrived(frame.data)
+            else:
                 self._begun = bytearray(frame.data)
-                return
-            self._message_arrived(frame.data)
-            return
-        else:
-            return  # ping is answered by the protocol, pong and close need no answer of ours
-        if frame.fin:
-            message, self._begun = self._begun, None
-            self._message_arrived(message)
+        elif opcode is Opcode.CONT and self._begun is not None:
+            self._begun += frame.data
+            if frame.fin:
+                message, self._begun = self._begun, None
+                self._message_arrived(message)
+        # a ping is answered by the protocol; pong and close need no answer of ours
 
     def _message_arrived(self, message: BytesLike) -> None:
         self._stop_waiting()

@@ -32,7 +32,6 @@ _MEASURANDS = {
 }
 _LINES = {"L1": 1, "L2": 2, "L3": 3, "L1-N": 1, "L2-N": 2, "L3-N": 3}
 _PREFIXES = {"": 1.0, "k": 1_000.0, "m": 0.001, "M": 1_000_000.0}
-_UNTOLD: Values = [None, None, None]
 _UNIT = re.compile(r"([kmM]?)(Wh|W|A|V)")
 
 
@@ -51,10 +50,13 @@ class Sampled(NamedTuple):
 
     def total(self, measurand: int) -> float | None:
         """Return the total of a measurand: as told, or the sum of its lines."""
-        told, *lines = self.values[measurand : measurand + 4]
-        if told is not None or lines == _UNTOLD:
+        told = self.values[measurand]
+        if told is not None:
             return told
-        return sum(value for value in lines if value is not None)
+        l1, l2, l3 = self.line(measurand)
+        if l1 is None and l2 is None and l3 is None:
+            return None
+        return (l1 or 0.0) + (l2 or 0.0) + (l3 or 0.0)
 
 
 def read_samples(entries: Iterable[Mapping[str, Any]]) -> list[Sampled]:

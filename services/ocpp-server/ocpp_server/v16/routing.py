@@ -65,8 +65,6 @@ _LEDGER_ROUTES: dict[str, Patient] = {
 }
 """Recorded before they are answered."""
 
-_COUNTS = {action: CALLS.labels(action) for action in (*_ROUTES, *_LEDGER_ROUTES)}
-
 _NOT_IMPLEMENTED = Fault(ErrorCode.NOT_IMPLEMENTED, "this action is not answered here")
 _UNKNOWN = Fault(ErrorCode.NOT_IMPLEMENTED, "this action is not known")
 
@@ -86,12 +84,12 @@ class Router:
             return None
         if route.record is not None and route.is_recorded(call):
             return None
-        _COUNTS[call.action].inc()
+        CALLS.counts[call.action] += 1
         return check(call) or route.prompt(self._station, call)
 
     async def answer(self, call: Call) -> Answer | Later:
         """Answer a call that has to wait for the ledger, the bus or a backend."""
-        _COUNTS[call.action].inc()
+        CALLS.counts[call.action] += 1
         fault = check(call)
         if fault is not None:
             return fault
