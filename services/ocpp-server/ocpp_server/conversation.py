@@ -6,7 +6,6 @@ station's own calls, so that a call inside a handler cannot deadlock.
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -102,11 +101,12 @@ class Conversation:
         self._on_closed = on_closed
         self._serving = False
         self._call_prefix = new_id()[:8]
-        self._inbox: deque[Received] = deque()
+        self._inbox: list[Received] = []
+        """Short, and mostly empty: a deque would take half a kilobyte of every station."""
         self._held = False
         """An answer waits for its facts to be safe; calls after it wait behind it."""
         self._arrived = asyncio.Event()
-        self._closed = asyncio.Event()
+        self._is_closed = False
         self._remembered: dict[MessageId, Remembered] = {}
         self._one_call = asyncio.Lock()
         self._calls = 0
@@ -118,7 +118,7 @@ class Conversation:
     @property
     def is_open(self) -> bool:
         """The link is there."""
-        return not self._closed.is_set()
+        return not self._is_closed
 
     @property
     def has_unanswered(self) -> bool:
@@ -141,7 +141,7 @@ class Conversation:
     def closed(self, code: int, reason: str) -> None:
         """Take note of the end of the link."""
         self.close_reason = self.close_reason or reason or f"closed with {code}"
-        self._closed.set()
+        self._is_closed = True
         self._arrived.set()
         if self._pending is not None and not self._pending.answered.done():
             self._pending.answered.set_result(OFFLINE)
@@ -160,7 +160,7 @@ class Conversation:
             self._arrived.clear()
             while self._inbox and self.is_open and not self._held:
                 await self._work_on(self._inbox[0])
-                self._inbox.popleft()
+                del self._inbox[0]
 
     async def call(self, action: str, payload_text: str, *, timeout_s: float) -> StationReply:
         """Call the station; one call at a time, others wait for their turn.

@@ -147,14 +147,15 @@ class Session(asyncio.Protocol):
     def settle(self, decision: Admission | Refusal) -> None:
         """Answer the upgrade request as decided."""
         has_failed = self._ws.state is not State.CONNECTING or self._ws.eof_sent
-        if self._request is None or has_failed:
+        request, self._request = self._request, None
+        if request is None or has_failed:
             return
         if isinstance(decision, Refusal):
             self._refuse(decision)
             return
         chosen = decision.subprotocol
         self._subprotocol = None if chosen is None else Subprotocol(chosen)
-        response = self._ws.accept(self._request)
+        response = self._ws.accept(request)
         self._ws.send_response(response)
         if self._is_open():
             self._admission = decision
@@ -162,6 +163,7 @@ class Session(asyncio.Protocol):
             self._receiver = self._front.opened(self)
         else:
             self._report_bad_handshake()
+        request.headers.clear()  # the parser keeps the request; what counts is in the handshake
         self._flush()
         self._digest()
 
