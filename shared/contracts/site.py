@@ -276,6 +276,9 @@ class SiteConfig(ConfigPart):
     tokens_revision: int = 0
     """When tokens were last changed; the version of local lists follows it. Set by the api."""
     name: str = "Parkade"
+    time_zone: Annotated[str, Field(min_length=1, max_length=64)] = "Europe/Berlin"
+    """IANA name. For stations that tell the time of the place instead of UTC (field notes 5.1, 9).
+    """
     mode: Mode = Mode.LOAD_MANAGEMENT
     deactivation: DeactivationPolicy = DeactivationPolicy.SWITCH_OFF
     accept_unknown_tokens: bool = False

@@ -12,7 +12,8 @@ import json
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -36,7 +37,7 @@ from shared.contracts.station import (
 )
 from shared.passwords import hash_password
 from tests.conditions import eventually
-from tests.ocpp_core import Core, evse, site_of
+from tests.ocpp_core import Core, evse, running_core, site_of
 
 STATUS = {"connectorId": 1, "errorCode": "NoError", "status": "Charging"}
 START = {
@@ -358,18 +359,90 @@ async def test_habit_09_local_time_without_a_zone_steers_all_the_same(
     assert observed.current_a.l1 == 9
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="a model's tells_local_time (Growatt) is used nowhere: the site has no time zone, so "
-    "sessions are billed with the offset of the local time",
+GROWATT = Station(id="CP1", protocol="ocpp", model="growatt")
+
+
+@pytest.mark.parametrize(
+    ("site", "starts", "stops"),
+    [
+        (site_of(stations=(GROWATT,)), "2026-01-01T13:00:00", "2026-01-01T13:30:00"),
+        (
+            site_of(stations=(GROWATT,), time_zone="Australia/Adelaide"),
+            "2026-01-01T22:30:00",
+            "2026-01-01T23:00:00",
+        ),
+        (site_of(stations=(GROWATT,)), "2026-01-01T12:00:00Z", "2026-01-01T12:30:00Z"),
+        (
+            site_of(stations=(GROWATT,), time_zone="Nowhere"),
+            "2026-01-01T12:00:00",
+            "2026-01-01T12:30:00",
+        ),
+        (site_of(), "2026-01-01T12:00:00", "2026-01-01T12:30:00"),
+    ],
+    ids=["Berlin", "Adelaide", "one that says UTC is believed", "no zone data", "any other model"],
 )
-async def test_habit_09_local_time_is_billed_in_utc_where_the_model_tells_it(core: Core) -> None:
-    growatt = Station(id="CP1", protocol="ocpp", model="growatt")
-    core.registry.site_changed(site_of(stations=(growatt,), revision=2))
+async def test_habit_09_local_time_is_billed_in_utc_where_the_model_tells_it(
+    core: Core, site: SiteConfig, starts: str, stops: str
+) -> None:
     box = await core.booted()
-    await box.call("StartTransaction", START | {"timestamp": "2026-01-01T13:00:00"})
-    started = await core.event(SessionStarted)
+    answer = await box.call("StartTransaction", START | {"timestamp": starts})
+    stop = {"transactionId": answer["transactionId"], "meterStop": 9, "timestamp": stops}
+    await box.call("StopTransaction", stop)
+    started, ended = await core.event(SessionStarted), await core.event(SessionEnded)
     assert format_timestamp(started.started_at) == "2026-01-01T12:00:00Z"
+    assert format_timestamp(ended.ended_at) == "2026-01-01T12:30:00Z"
+
+
+@pytest.mark.parametrize("site", [site_of(time_zone="Pacific/Auckland")])
+async def test_habit_09_who_boots_as_growatt_is_read_in_local_time(
+    core: Core, site: SiteConfig
+) -> None:
+    """Thirteen hours ahead of UTC, so what is read as UTC would be of the future."""
+    box = await core.connect()
+    boot = {"chargePointVendor": "Growatt", "chargePointModel": "THOR"}
+    assert (await box.call("BootNotification", boot))["currentTime"] == "2026-01-01T12:00:00Z"
+    assert (await box.call("Heartbeat", {}))["currentTime"] == "2026-01-01T12:00:00Z"
+    rows: list[MeterRow] = []
+
+    async def hear(delivery: Delivery[MeterValuesRecorded]) -> None:
+        rows.extend(MeterRow(*row) for row in delivery.message.rows)
+
+    await core.operator.listen([MeterValuesRecorded], hear)
+    sample = {"value": "9", "measurand": "Current.Import", "phase": "L1"}
+    for at in ("2026-01-02T01:00:00", "2026-01-02T00:50:00"):
+        values = [{"timestamp": at, "sampledValue": [sample]}]
+        await box.call("MeterValues", {"connectorId": 1, "meterValue": values})
+    now = core.clock.now()
+    assert [row.sampled_at for row in rows] == [now.timestamp(), now.timestamp() - 600]
+
+
+@pytest.mark.parametrize("site", [site_of(stations=(GROWATT,))])
+async def test_habit_09_an_old_state_in_local_time_is_seen_to_be_old(
+    core: Core, site: SiteConfig
+) -> None:
+    """Read as UTC it would be of now: an hour old in Berlin."""
+    box = await core.booted()
+    await box.call("StatusNotification", STATUS | {"timestamp": "2026-01-01T13:00:00"})
+    old = STATUS | {"status": "Available", "timestamp": "2026-01-01T12:00:00"}
+    await box.call("StatusNotification", old)
+    assert (await core.newest(EvseObserved)).state is EvseState.C
+
+
+async def test_habit_09_in_the_hour_that_comes_twice_the_receipt_decides(tmp_path: Path) -> None:
+    """On 25 October 2026 Berlin has 02:30 twice: at 00:30 and at 01:30 UTC."""
+    async with running_core(site_of(stations=(GROWATT,)), tmp_path) as core:
+        core.clock.advance(
+            (datetime(2026, 10, 25, 0, 31, tzinfo=UTC) - core.clock.now()).total_seconds()
+        )
+        box = await core.booted()
+        local = "2026-10-25T02:30:00"
+        answer = await box.call("StartTransaction", START | {"timestamp": local})
+        core.clock.advance(3600)
+        stop = {"transactionId": answer["transactionId"], "meterStop": 9, "timestamp": local}
+        await box.call("StopTransaction", stop)
+        started, ended = await core.event(SessionStarted), await core.event(SessionEnded)
+    assert format_timestamp(started.started_at) == "2026-10-25T00:30:00Z"
+    assert format_timestamp(ended.ended_at) == "2026-10-25T01:30:00Z"
 
 
 async def test_habit_09_who_asks_is_told_the_time_in_utc(core: Core) -> None:

@@ -10,9 +10,9 @@ import pytest
 from ocpp_server.answers import Fault
 from shared.bus.port import Delivery
 from shared.contracts.evse import EvseObserved, EvseState
-from shared.contracts.ocpp import CallStation
+from shared.contracts.ocpp import CallResult, CallStation
 from shared.contracts.session import MeterRow, MeterValuesRecorded
-from shared.contracts.site import OcppServerConfig, SiteConfig
+from shared.contracts.site import OcppServerConfig, SiteConfig, Station
 from shared.contracts.station import StationConfigurationRead
 from tests.ocpp_core import Core, FakeStation, evse, site_of
 
@@ -279,6 +279,116 @@ async def test_habit_31_what_a_station_says_to_availability_is_handed_on_as_it_i
         "connectorId": 0,
         "type": "Inoperative",
     }
+
+
+ALL_OFF = CallStation(
+    station_id="CP1",
+    action="ChangeAvailability",
+    payload_text='{"connectorId":0,"type":"Inoperative"}',
+)
+EN_PLUS = {"chargePointVendor": "EN+", "chargePointModel": "AC"}
+TWO_CONNECTORS = site_of(evse(1), evse(2))
+BOTH = (Station(id="CP1", protocol="ocpp"), Station(id="CP2", protocol="ocpp"))
+
+
+def asked_for(station: FakeStation) -> list[int]:
+    """Return the connectors that a station was to change the availability of, in turn."""
+    payloads = station.payloads("ChangeAvailability")
+    assert all(payload["type"] == "Inoperative" for payload in payloads)
+    return [payload["connectorId"] for payload in payloads]
+
+
+def refuses_0(payload: dict[str, Any]) -> dict[str, str]:
+    """Answer like a station that takes connectors only."""
+    return {"status": "Accepted" if payload["connectorId"] else "Rejected"}
+
+
+@pytest.mark.parametrize("site", [TWO_CONNECTORS])
+@pytest.mark.parametrize(
+    ("answer", "asked", "because"),
+    [
+        ({"status": "Accepted"}, [0], "it takes them all at once"),
+        ({"status": "Scheduled"}, [0], "Scheduled is success"),
+        (refuses_0, [0, 1, 2], "it takes them one by one only"),
+        (
+            lambda p: refuses_0(p) if p["connectorId"] else Fault("NotSupported"),
+            [0, 1, 2],
+            "so, too",
+        ),
+        (None, [0], "silence is no refusal: it may be doing it"),
+    ],
+)
+async def test_habit_31_who_refuses_connector_0_is_asked_for_each_connector(
+    core: Core, answer: Any, asked: list[int], because: str
+) -> None:
+    station = await set_up(core, ChangeAvailability=answer)
+    order = ALL_OFF.model_copy(update={"timeout_s": 0.05})
+    found = await core.operator.ask(order, timeout_s=5)
+    assert asked_for(station) == asked, because
+    if answer is refuses_0:
+        assert found.payload_text == '{"status": "Accepted"}'
+
+
+@pytest.mark.parametrize("site", [TWO_CONNECTORS])
+async def test_habit_31_en_plus_is_never_asked_for_connector_0_where_it_hangs(core: Core) -> None:
+    def hangs_on_0(payload: dict[str, Any]) -> dict[str, str] | None:
+        return {"status": "Accepted"} if payload["connectorId"] else None
+
+    station = await set_up(core, EN_PLUS, ChangeAvailability=hangs_on_0)
+    found = await core.operator.ask(ALL_OFF, timeout_s=5)
+    assert found.payload == {"status": "Accepted"}
+    assert asked_for(station) == [1, 2]
+
+
+async def test_habit_31_connectors_that_only_the_station_knows_are_asked_for_too(
+    core: Core,
+) -> None:
+    told = keys(NumberOfConnectors="3")
+    station = await set_up(core, EN_PLUS, GetConfiguration=told)
+    await core.operator.ask(ALL_OFF, timeout_s=5)
+    assert asked_for(station) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("site", [TWO_CONNECTORS])
+@pytest.mark.parametrize(
+    ("first", "second", "told"),
+    [
+        ("Accepted", "Accepted", "Accepted"),
+        ("Scheduled", "Accepted", "Scheduled"),
+        ("Accepted", "Scheduled", "Scheduled"),
+        ("Rejected", "Accepted", "Rejected"),
+        ("Scheduled", "Rejected", "Rejected"),
+    ],
+)
+async def test_habit_31_of_several_connectors_the_worst_answer_is_told(
+    core: Core, first: str, second: str, told: str
+) -> None:
+    answers = [{"status": first}, {"status": second}]
+    station = await set_up(core, EN_PLUS, ChangeAvailability=answers)
+    found = await core.operator.ask(ALL_OFF, timeout_s=5)
+    assert (found.payload, asked_for(station)) == ({"status": told}, [1, 2])
+
+
+@pytest.mark.parametrize("site", [TWO_CONNECTORS])
+async def test_habit_31_who_falls_silent_is_not_asked_on(core: Core) -> None:
+    station = await set_up(core, EN_PLUS, ChangeAvailability=None)
+    order = ALL_OFF.model_copy(update={"timeout_s": 0.05})
+    found = await core.operator.ask(order, timeout_s=5)
+    assert (found.outcome, asked_for(station)) == (CallResult.TIMEOUT, [1])
+
+
+async def test_habit_31_without_any_connector_en_plus_cannot_be_asked(core: Core) -> None:
+    station = await set_up(core, EN_PLUS)
+    core.registry.site_changed(site_of(evse(station="CP2")).model_copy(update={"stations": BOTH}))
+    found = await core.operator.ask(ALL_OFF, timeout_s=5)
+    assert (found.payload, asked_for(station)) == ({"status": "Rejected"}, [])
+
+
+async def test_habit_31_one_connector_is_asked_for_as_ordered(core: Core) -> None:
+    station = await set_up(core, EN_PLUS, ChangeAvailability={"status": "Rejected"})
+    text = '{"connectorId":2,"type":"Inoperative"}'
+    found = await core.operator.ask(ALL_OFF.model_copy(update={"payload_text": text}), timeout_s=5)
+    assert (found.payload, asked_for(station)) == ({"status": "Rejected"}, [2])
 
 
 async def test_habit_31_the_server_never_makes_a_station_unavailable_by_itself(

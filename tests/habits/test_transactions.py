@@ -5,6 +5,7 @@ station sees our id, is here, the rest in ``tests/integration/test_gateway_relay
 ``tests/unit/gateway/test_outbox.py``.
 """
 
+import json
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -125,13 +126,113 @@ async def test_habit_21_closing_meter_values_are_recorded_and_do_not_revive_the_
     assert len(core.events(SessionStarted)) == 1
 
 
-async def test_habit_21_a_stop_that_overtakes_its_start_loses_nothing(core: Core) -> None:
-    """Some flush their memory in the wrong order. The start is billed as running, and seen."""
+EARLY = STOP | {"transactionId": -1, "idTag": "GOOD"}
+SIGNED_END = {"value": "OCMF|{}|end", "format": "SignedData", "context": "Transaction.End"}
+
+
+@pytest.mark.parametrize("useless", [-1, 0, 4_711])
+async def test_habit_21_a_stop_that_overtakes_its_start_is_one_finished_session(
+    core: Core, useless: int
+) -> None:
+    """Some flush their memory in the wrong order."""
     station = await core.booted()
-    assert await station.call("StopTransaction", STOP | {"transactionId": -1}) == {}
+    await station.call("StopTransaction", EARLY | {"transactionId": useless})
+    assert core.events(SessionEnded) == []
+    transaction_id = await start(station)
+    started, ended = await core.event(SessionStarted), await core.event(SessionEnded)
+    assert started.transaction_id == ended.transaction_id == transaction_id
+    assert format_timestamp(ended.ended_at) == "2026-01-01T12:30:00Z"
+    assert (ended.energy_stop_wh, ended.reason, ended.token) == (905, "Local", "GOOD")
+    assert core.heard.index(started) < core.heard.index(ended)
+    assert await core.ledger.open_transactions("CP1") == []
+    assert (await core.newest(EvseObserved)).transaction_id is None, "it does not run"
+
+
+async def test_habit_21_however_often_both_are_repeated_it_stays_one_session(core: Core) -> None:
+    station = await core.booted()
+    await station.call("StopTransaction", EARLY)
+    transaction_id = await start(station)
+    again = await core.booted()
+    await again.call("StopTransaction", EARLY)
+    assert await start(again) == transaction_id
+    known = EARLY | {"transactionId": transaction_id}
+    assert (await again.call("StopTransaction", known))["idTagInfo"]["status"] == "Accepted"
+    await core.facilities.announcer.flush()
+    assert len(core.events(SessionStarted)) == len(core.events(SessionEnded)) == 1
+    assert await core.ledger.open_transactions("CP1") == []
+
+
+async def test_habit_21_a_stop_kept_before_a_restart_meets_its_start_after_it(
+    tmp_path: Path,
+) -> None:
+    async with running_core(site_of(), tmp_path) as core:
+        await (await core.booted()).call("StopTransaction", EARLY)
+    async with running_core(site_of(), tmp_path) as core:
+        transaction_id = await start(await core.booted())
+        assert (await core.event(SessionEnded)).transaction_id == transaction_id
+
+
+@pytest.mark.parametrize(
+    ("stop", "begin"),
+    [
+        ({"idTag": "OTHER"}, {}),
+        ({"idTag": None}, {}),
+        ({}, {"meterStart": 906}),
+        ({}, {"timestamp": "2026-01-01T12:30:01Z"}),
+        ({}, {"timestamp": "1970-01-01T00:00:00Z"}),
+    ],
+    ids=["another tag", "no tag", "the meter would run back", "it begins later", "no clock"],
+)
+async def test_habit_21_an_early_stop_that_proves_nothing_loses_nothing(
+    core: Core, stop: dict[str, Any], begin: dict[str, Any]
+) -> None:
+    """The start is billed as running, and seen."""
+    station = await core.booted()
+    told = {key: value for key, value in (EARLY | stop).items() if value is not None}
+    await station.call("StopTransaction", told)
+    transaction_id = await start(station, **begin)
+    (running,) = await core.ledger.open_transactions("CP1")
+    assert running.id == transaction_id
+    assert (await core.newest(EvseObserved)).transaction_id == transaction_id
+    assert core.events(SessionEnded) == []
+
+
+async def test_habit_21_of_two_early_stops_none_is_guessed(core: Core) -> None:
+    station = await core.booted()
+    for at in ("2026-01-01T12:30:00Z", "2026-01-01T13:30:00Z"):
+        await station.call("StopTransaction", EARLY | {"timestamp": at})
     transaction_id = await start(station)
     (running,) = await core.ledger.open_transactions("CP1")
     assert running.id == transaction_id
+
+
+async def test_habit_21_signed_values_of_an_early_stop_are_of_its_transaction(core: Core) -> None:
+    station = await core.booted()
+    values = [{"timestamp": "2026-01-01T12:30:00Z", "sampledValue": [SIGNED_END]}]
+    await station.call("StopTransaction", EARLY | {"transactionData": values})
+    assert (await core.event(SignedValueReceived)).transaction_id is None
+    transaction_id = await start(station)
+    told = await core.event(SignedValueReceived, lambda e: e.transaction_id == transaction_id)
+    assert (told.raw, told.connector) == ("OCMF|{}|end", 1)
+    assert told.session_id == f"ocpp-CP1-{transaction_id}"
+    assert await core.ledger.signed_texts(transaction_id) == ["OCMF|{}|end"]
+
+
+@pytest.mark.parametrize("site", [site_of(evse(backend=BACKEND))])
+async def test_habit_21_a_backend_gets_start_and_stop_in_order_with_one_id(
+    core: Core, site: SiteConfig
+) -> None:
+    station = await core.booted()
+    await station.call("StopTransaction", EARLY)
+    transaction_id = await start(station)
+    await core.event(SessionEnded)
+    named = [f for f in core.events(FrameReceived) if f.transaction_id == transaction_id]
+    assert [(f.action, f.frame_id) for f in named] == [
+        ("StartTransaction", f"start-{transaction_id}"),
+        ("StopTransaction", f"stop-{transaction_id}"),
+    ]
+    assert json.loads(named[1].payload_text) == EARLY, "as the station wrote it"
+    assert not named[1].wants_answer, "the station was answered when it stopped"
 
 
 async def test_habit_21_available_clears_what_is_shown_as_running(core: Core) -> None:

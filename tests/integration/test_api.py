@@ -224,6 +224,22 @@ async def test_a_site_that_cannot_work_is_refused_with_what_to_do(api: RunningAp
     assert "'nowhere' does not exist" in problem["problems"][0]["message"]
 
 
+async def test_a_time_zone_or_a_model_that_is_none_is_refused_with_what_there_is(
+    api: RunningApi,
+) -> None:
+    stations = [{"id": "Box-1", "protocol": "ocpp", "model": "Growatt"}, *SITE["stations"][1:]]
+    answer = await api.put_site(time_zone="Berlin", stations=stations)
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    told = {problem["path"]: problem["message"] for problem in answer.json()["problems"]}
+    assert set(told) == {"time_zone", "stations[Box-1].model"}
+    assert "'Europe/Berlin'" in told["time_zone"]
+    assert "growatt" in told["stations[Box-1].model"]
+    stations[0]["model"] = "growatt"
+    assert (await api.put_site(time_zone="Europe/Lisbon", stations=stations)).status_code == 200
+    assert (await api.current()).time_zone == "Europe/Lisbon"
+
+
 async def test_broken_yaml_is_answered_with_line_and_column(api: RunningApi) -> None:
     answer = await api.client.put("/site", content="name: x\ncircuits: [\n")
     assert answer.status_code == 400
@@ -653,6 +669,28 @@ async def test_openapi_describes_every_route_with_tag_and_summary(tmp_path: Path
         for method, operation in operations.items():
             assert operation.get("tags"), (method, path)
             assert operation.get("summary"), (method, path)
+
+
+async def test_openapi_refers_to_nothing_that_it_does_not_describe(tmp_path: Path) -> None:
+    async with running(tmp_path) as api:
+        answer = await api.client.get(f"http://127.0.0.1:{api.port}/openapi.json")
+    referred = set(re.findall(r'"\$ref":\s*"([^"]+)"', answer.text))
+    described = {f"#/components/schemas/{name}" for name in answer.json()["components"]["schemas"]}
+    assert "#/components/schemas/SiteConfig" in referred
+    assert referred <= described
+
+
+@pytest.mark.parametrize("page", ["/docs", "/redoc"])
+async def test_documentation_needs_no_internet(tmp_path: Path, page: str) -> None:
+    async with running(tmp_path) as api:
+        base = f"http://127.0.0.1:{api.port}"
+        text = (await api.client.get(base + page)).text
+        loaded = re.findall(r'(?:src|href)="([^"]+)"', text)
+        assert any(path.endswith(".js") for path in loaded)
+        for path in loaded:
+            assert path.startswith("/"), path
+            assert (await api.client.get(base + path)).status_code == 200, path
+    assert "://" not in text
 
 
 async def _answers(api: RunningApi) -> bool:

@@ -29,6 +29,8 @@ class LiveStations:
         self._server = OcppServerConfig()
         self._connectors: dict[str, int] = {}
         """How many connectors configured stations say they have."""
+        self._models: dict[str, str] = {}
+        """By whose habits configured stations are treated; empty = by nobody's."""
         self.refused_connections = RefusalBook(lambda: touch("refusals", ""))
 
     def use_site(self, site: SiteConfig) -> None:
@@ -38,8 +40,9 @@ class LiveStations:
         self._evses = {}
         for evse in site.evses:
             self._evses.setdefault(evse.station.casefold(), []).append(evse)
-        for gone in self._connectors.keys() - self._configured.keys():
-            del self._connectors[gone]
+        for known in (self._connectors, self._models):
+            for gone in known.keys() - self._configured.keys():
+                del known[gone]
         for key in [k for k, live in self._stations.items() if not live.online]:
             if key not in self._configured:
                 del self._stations[key]
@@ -101,10 +104,14 @@ class LiveStations:
     def configuration_read(self, fact: StationConfigurationRead) -> None:
         """A station told how many connectors it has; what it does not tell now stays known."""
         key, connectors = fact.station_id.casefold(), connectors_in(fact.entries)
-        if key not in self._configured or connectors in {None, self._connectors.get(key)}:
+        if key not in self._configured:
             return
-        self._connectors[key] = connectors or 0
-        self._touch("station", self._configured[key].id)
+        before = self._connectors.get(key), self._models.get(key, "")
+        if connectors is not None:
+            self._connectors[key] = connectors
+        self._models[key] = fact.model
+        if before != (self._connectors.get(key), fact.model):
+            self._touch("station", self._configured[key].id)
 
     def _oddities(self, key: str, live: StationLive) -> list[str]:
         return oddities(
@@ -113,6 +120,7 @@ class LiveStations:
             evses=self._evses.get(key, ()),
             server=self._server,
             connectors=self._connectors.get(key),
+            model=self._models.get(key, ""),
         )
 
     def _put(self, key: str, live: StationLive) -> None:

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 import orjson
 
 from ocpp_server.answers import StationReply
+from ocpp_server.availability import call_as_taken
 from ocpp_server.registry import Registry
 from ocpp_server.relay import Relay
 from ocpp_server.station import Station
@@ -105,7 +106,9 @@ class Orders:
         if not _is_object(order.payload_text):
             raise Refused("the payload must be a JSON object")
         station = self._station(order.station_id)
-        reply = await station.call_text(order.action, order.payload_text, timeout_s=order.timeout_s)
+        reply = await call_as_taken(
+            station, order.action, order.payload_text, timeout_s=order.timeout_s
+        )
         for event in self._events_of_call(station, order.action, order.payload_text, reply):
             await station.facilities.postman.publish(station.id, event)
         return _call_outcome(reply)

@@ -33,6 +33,7 @@ TOLD_SUBPROTOCOLS = 20
 NORMAL = 1000
 GOING_AWAY = 1001
 TRY_AGAIN = 1013
+_STOPS = "the server stops"
 
 
 class Registry:
@@ -51,6 +52,9 @@ class Registry:
         self._group = group
         self._handler_of = handler_of
         self._stations: dict[str, Station] = {}
+        self._arriving: set[Station] = set()
+        """Open links of stations that are not the ones of their names yet."""
+        self._is_closing = False
         self._gate = Gate(lambda: facilities.view.site, clock=facilities.clock)
 
     @property
@@ -99,7 +103,11 @@ class Registry:
     def opened(self, link: Link) -> Receiver:
         """Serve a station from now on."""
         station = Station(link, self._facilities, handler_of=self._handler_of, on_closed=self._left)
+        self._arriving.add(station)
         self._group.create_task(self._serve(station))
+        if self._is_closing:
+            # Not at once: the link does not know yet whom to tell that it is closed.
+            asyncio.get_running_loop().call_soon(station.close, GOING_AWAY, _STOPS)
         return station.conversation
 
     async def evicted(self, address: Address, epoch: int) -> None:
@@ -138,9 +146,11 @@ class Registry:
             self.sweep()
 
     def close_all(self) -> None:
-        """Send every station away; they come back to whoever serves then."""
-        for station in tuple(self._stations.values()):
-            station.close(GOING_AWAY, "the server stops")
+        """Send every station away, also one that is still being taken over or comes in from now
+        on; they come back to whoever serves then."""
+        self._is_closing = True
+        for station in (*self._stations.values(), *self._arriving):
+            station.close(GOING_AWAY, _STOPS)
 
     def _frame_limit(self, station_id: str | None) -> int:
         if station_id is not None and self._facilities.view.configured_id(station_id) is None:
@@ -161,6 +171,7 @@ class Registry:
             logger.exception("%s cannot be served", station.id)
         finally:
             station.close(TRY_AGAIN, "the server cannot serve this station now")
+            self._arriving.discard(station)
             self._left(station)
             await self._release(station)
 
@@ -179,6 +190,7 @@ class Registry:
         if not station.conversation.is_open or (older and older.epoch > station.epoch):
             return False
         self._stations[station.id] = station
+        self._arriving.discard(station)
         if older is not None:
             older.close(NORMAL, "replaced by a newer connection")
         CONNECTED.set(len(self._stations))

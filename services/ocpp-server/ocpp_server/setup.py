@@ -15,10 +15,12 @@ from ocpp_server.domain.configuration import (
     ListGrowth,
     differing,
     find,
+    number_in,
     satisfies,
     wishes,
 )
 from ocpp_server.domain.jitter import spread
+from ocpp_server.domain.profile_forms import CONNECTORS_KEY
 from ocpp_server.facilities import Facilities
 from ocpp_server.habits import NamedModel
 from ocpp_server.local_lists import LocalList
@@ -72,6 +74,12 @@ class Setup:
         if self._last_read is not None:
             self._facilities.announcer.tell(self._last_read)
         self.local_list.announce()
+
+    @property
+    def connectors(self) -> int | None:
+        """How many connectors the station says it has; ``None`` = not known."""
+        told = {entry.key: entry.value for entry in self._configuration.entries}
+        return number_in(told, CONNECTORS_KEY)
 
     def next_step(self) -> Step | None:
         """Return the next thing to ask or to set, when it is this station's turn."""

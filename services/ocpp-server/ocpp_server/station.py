@@ -71,6 +71,12 @@ class Station:
         """Its EVSEs by connector; none while it is held."""
         self.backend_evse = next((e for e in self.evses.values() if e.backend is not None), None)
         """The first EVSE that a backend bills, for frames that name no connector."""
+        self._look_at_model()
+
+    def _look_at_model(self) -> None:
+        model = self.facilities.habits.model_of(self.id, self.view).model
+        self.local_time = model.local_time
+        """Whether its timestamps are of the place instead of UTC."""
 
     def connector(self, number: int) -> Connector:
         """Return what is known of a configured connector."""
@@ -142,6 +148,7 @@ class Station:
             self.facilities.habits.introduced(
                 self.id, Identity.told(event.vendor, event.model, event.firmware)
             )
+            self._look_at_model()
             self.driver.booted()
         return self.known
 

@@ -27,6 +27,7 @@ from shared.contracts.site import SiteConfig
 from shared.contracts.station import (
     RefusalReason,
     StationBooted,
+    StationConfigurationRead,
     StationConnected,
     StationDisconnected,
     StationRefused,
@@ -123,6 +124,25 @@ def test_boot_and_disconnection_may_come_before_the_connection_is_heard_of() -> 
     station = live.stations.view("Box")
     assert station is not None
     assert station.state is StationState.OFFLINE
+
+
+def test_what_is_odd_about_a_recognised_model_is_shown_until_it_is_another() -> None:
+    live = LiveView(SITE)
+    live.apply(connected().model_copy(update={"subprotocol": "ocpp1.6"}))
+
+    def read_as(model: str) -> list[str]:
+        live.apply(
+            StationConfigurationRead(
+                station_id="BOX", epoch=1, read_at=NOON, entries=(), model=model
+            )
+        )
+        station = live.stations.view("Box")
+        return [] if station is None else station.oddities
+
+    assert read_as("") == []
+    (said,) = read_as("evbox-elvi")
+    assert "'bay' a fallback_a of at least its min_a, 6 A" in said
+    assert read_as("go-e") == []
 
 
 def test_unknown_stations_are_bounded_and_forgotten_when_they_leave() -> None:

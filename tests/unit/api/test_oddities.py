@@ -10,8 +10,14 @@ from shared.contracts.site import Evse, OcppServerConfig, Station, TlsMode
 from shared.contracts.station import ConfigurationEntry
 
 
-def evse(connector: int) -> Evse:
-    return Evse(id=f"bay-{connector}", station="BOX", connector=connector, circuit="main")
+def evse(connector: int, fallback_a: float = 0) -> Evse:
+    return Evse(
+        id=f"bay-{connector}",
+        station="BOX",
+        connector=connector,
+        circuit="main",
+        fallback_a=fallback_a,
+    )
 
 
 def found(
@@ -22,14 +28,17 @@ def found(
     evses: tuple[int, ...] = (1,),
     connectors: int | None = None,
     tls: TlsMode = TlsMode.DETECT,
+    model: str = "",
+    fallback_a: float = 0,
 ) -> list[str]:
     values = {"online": True, "protocol": "ocpp", "subprotocol": "ocpp1.6", **(live or {})}
     return oddities(
         StationLive(station_id="BOX", **values),
         Station(id="BOX", protocol="ocpp", **(settings or {})) if known else None,
-        evses=[evse(number) for number in evses],
+        evses=[evse(number, fallback_a) for number in evses],
         server=OcppServerConfig(tls=tls),
         connectors=connectors,
+        model=model,
     )
 
 
@@ -71,6 +80,23 @@ def found(
             {"live": {"security_profile": 2}, "settings": {"security_profile": 2}},
             [],
         ),
+        ("its model is known", {"settings": {"model": "go-e"}, "model": "go-e"}, []),
+        (
+            "a model that nobody knows",
+            {"settings": {"model": "goe"}},
+            ["model 'goe', which is not known, so it is treated as one of no special habits"],
+        ),
+        (
+            "a model that nobody knows, and it is recognised",
+            {"settings": {"model": "goe"}, "model": "go-e"},
+            ["so it is treated as go-e: name one of abb, alpitronic"],
+        ),
+        (
+            "it faults at 0 A, and fuses do not count its minimum",
+            {"evses": (1, 2), "model": "evbox-elvi"},
+            ["give EVSE 'bay-1' a fallback_a of at least its min_a, 6 A", "'bay-2'"],
+        ),
+        ("its fallback is its minimum", {"model": "evbox-elvi", "fallback_a": 6}, []),
     ],
 )
 def test_oddities(because: str, facts: dict[str, Any], said: list[str]) -> None:

@@ -249,6 +249,40 @@ CASES: list[tuple[str, Change, list[str]]] = [
         ),
         ["circuits[row].limit_a.L2"],
     ),
+    ("any place of the world is a time zone", set_in("time_zone", value="Asia/Kolkata"), []),
+    ("UTC is a time zone", set_in("time_zone", value="UTC"), []),
+    *(
+        (f"{name!r} is no time zone", set_in("time_zone", value=name), ["time_zone"])
+        for name in ("Berlin", "Europe", "Europe/Bärlin", "../etc/passwd", "/etc/passwd", "CET+1")
+    ),
+    ("a model may be named", set_in("stations", 0, "model", value="go-e"), []),
+    (
+        "a model that nobody knows is none",
+        set_in("stations", 0, "model", value="Go-E"),
+        ["stations[Box-1].model"],
+    ),
+    (
+        "Modbus has templates, not models",
+        set_in("stations", 1, "model", value="anything"),
+        [],
+    ),
+    (
+        "what faults at 0 A needs a fallback at each of its outlets",
+        every(
+            set_in("stations", 0, "model", value="evbox-elvi"),
+            set_in("evses", 0, "fallback_a", value=6),
+        ),
+        ["evses[b].fallback_a"],
+    ),
+    (
+        "with fallbacks it is right",
+        every(
+            set_in("stations", 0, "model", value="evbox-elvi"),
+            set_in("evses", 0, "fallback_a", value=6),
+            set_in("evses", 1, "fallback_a", value=6),
+        ),
+        [],
+    ),
 ]
 
 
@@ -258,6 +292,20 @@ def test_rule(claim: str, change: Change, paths: list[str]) -> None:
     assert [problem.path for problem in found] == paths, claim
     assert errors_in(found) == found
     assert all(len(problem.message) > 20 for problem in found)
+
+
+def test_who_names_no_model_is_told_all_that_there_are() -> None:
+    (found,) = problems(site_with(set_in("stations", 0, "model", value="goe")))
+    assert all(name in found.message for name in ("go-e", "growatt", "mennekes-acu"))
+
+
+def test_without_time_zone_data_a_site_can_still_be_saved(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("api.domain.site_rules.zone_named", lambda _name: None)
+    monkeypatch.setattr("api.domain.site_rules.knows_zones", lambda: False)
+    found = problems(site_with(lambda _: None))
+    assert [(p.path, p.severity) for p in found] == [("time_zone", Severity.WARNING)]
 
 
 def test_an_evse_that_can_never_charge_is_a_warning_only() -> None:

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from ocpp_server.domain.signed_values import SignedValue
-from ocpp_server.ledger import Ledger, Start, StopText, Transaction
+from ocpp_server.domain.stop_matching import EarlyStop
+from ocpp_server.ledger import Ledger, Start, StopText, StoredEvent, Transaction
 from ocpp_server.service import MIGRATIONS
 from shared.contracts.message import Event
 from shared.contracts.session import SessionStarted
@@ -95,6 +96,21 @@ async def stopped(ledger: Ledger, *args: Any, **changes: Any) -> Transaction | N
     return transaction
 
 
+async def ended_early(
+    ledger: Ledger, transaction: Transaction, *, now: datetime = NOW + timedelta(hours=2)
+) -> tuple[Transaction, list[StoredEvent]] | None:
+    """End a transaction by an early stop, if there is one; one event follows from it."""
+
+    def events(ended: Transaction, _early: EarlyStop) -> list[Event]:
+        return started_event(ended)
+
+    joined = await ledger.end_early(transaction, events, now=now)
+    return None if joined is None else (joined[0], joined[2])
+
+
+EARLY: dict[str, Any] = {"id_tag": "GOOD", "frame": '{"meterStop":900}', "reason": "Remote"}
+
+
 async def test_epochs_grow_per_station(ledger: Ledger) -> None:
     assert [await ledger.claim("CP1") for _ in range(3)] == [1, 2, 3]
     assert await ledger.claim("CP2") == 1
@@ -157,6 +173,91 @@ async def test_its_repetition_does_not_end_the_next_transaction(ledger: Ledger) 
     following = await started(ledger, started_text="x", started_at=NOW, meter_start=0)
     assert await stopped(ledger, -1) is None
     assert [t.id for t in await ledger.open_transactions("CP1")] == [following.id]
+
+
+async def test_a_stop_before_its_start_ends_it_once_with_what_it_told(ledger: Ledger) -> None:
+    assert await stopped(ledger, -1, **EARLY) is None
+    transaction = await started(ledger, received_at=NOW + timedelta(hours=2))
+    found = await ended_early(ledger, transaction)
+    assert found is not None
+    ended, stored = found
+    assert (ended.id, ended.meter_stop, ended.reason) == (transaction.id, 900, "Remote")
+    assert ended.stopped_at == ended.stop_received_at == NOW + timedelta(hours=1)
+    assert [event.topic for event in stored] == [SessionStarted.topic]
+    assert await ledger.open_transactions("CP1") == []
+    assert await ledger.transaction(transaction.id) == ended
+    assert await ended_early(ledger, transaction) is None
+    assert await ledger.kept_events(before=NOW + timedelta(hours=3)) == stored
+
+
+async def test_a_stop_that_has_ended_one_transaction_ends_no_second(ledger: Ledger) -> None:
+    first = await started(ledger)
+    assert await stopped(ledger, -1, **EARLY) is not None
+    late = await started(ledger, started_text="11:59", started_at=NOW - timedelta(minutes=1))
+    assert first.id != late.id
+    assert await ended_early(ledger, late) is None
+    assert await ledger.open_transactions("CP1") == [late]
+
+
+async def test_an_early_stop_ends_only_one_of_the_starts_that_follow(ledger: Ledger) -> None:
+    await stopped(ledger, -1, **EARLY)
+    assert await ended_early(ledger, await started(ledger)) is not None
+    again = await started(ledger, meter_start=101)
+    assert await ended_early(ledger, again) is None
+
+
+async def test_the_same_stop_again_after_it_was_joined_changes_nothing(ledger: Ledger) -> None:
+    await stopped(ledger, -1, **EARLY)
+    transaction = await started(ledger)
+    await ended_early(ledger, transaction)
+    following = await started(ledger, started_text="x", meter_start=0)
+    assert await stopped(ledger, -1, **EARLY) is None
+    assert await ended_early(ledger, following) is None
+    again = await stopped(ledger, transaction.id, meter_stop=5_000)
+    assert again is not None
+    assert again.meter_stop == 900
+
+
+@pytest.mark.parametrize(
+    ("changes", "now"),
+    [
+        ({"station_id": "CP2"}, NOW + timedelta(hours=2)),
+        ({"id_tag": None}, NOW + timedelta(hours=2)),
+        ({}, NOW + timedelta(hours=25, seconds=1)),
+    ],
+    ids=["of another station", "without a tag", "too old"],
+)
+async def test_what_is_not_sure_ends_nothing_and_is_kept(
+    ledger: Ledger, changes: dict[str, Any], now: datetime
+) -> None:
+    await stopped(ledger, -1, **(EARLY | changes))
+    transaction = await started(ledger)
+    assert await ended_early(ledger, transaction, now=now) is None
+    assert await ledger.open_transactions("CP1") == [transaction]
+
+
+async def test_a_transaction_that_has_ended_is_not_ended_by_an_early_stop(
+    ledger: Ledger,
+) -> None:
+    await stopped(ledger, -1, **EARLY)
+    transaction = await started(ledger)
+    await stopped(ledger, transaction.id, meter_stop=700)
+    assert await ended_early(ledger, transaction) is None
+    found = await ledger.transaction(transaction.id)
+    assert found is not None
+    assert found.meter_stop == 700
+
+
+async def test_a_failing_event_takes_the_joining_back(ledger: Ledger) -> None:
+    def broken(_ended: Transaction, _early: EarlyStop) -> list[Event]:
+        raise RuntimeError("no event")
+
+    await stopped(ledger, -1, **EARLY)
+    transaction = await started(ledger)
+    with pytest.raises(RuntimeError, match="no event"):
+        await ledger.end_early(transaction, broken, now=NOW)
+    assert await ledger.open_transactions("CP1") == [transaction]
+    assert await ended_early(ledger, transaction) is not None
 
 
 async def test_a_stop_of_another_stations_transaction_does_not_end_it(ledger: Ledger) -> None:

@@ -245,3 +245,43 @@ async def test_a_database_that_is_away_sends_the_station_away_and_harms_no_other
     await eventually(lambda: station.closed)
     assert station.closed == (1013, "the server cannot serve this station now")
     await other.boot()
+
+
+async def test_who_is_being_taken_over_when_the_server_stops_is_sent_away_too(
+    core: Core, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served = await core.connect("CP2")
+    claim, may_go_on = core.ledger.claim, asyncio.Event()
+
+    async def slow(station_id: str) -> int:
+        await may_go_on.wait()
+        return await claim(station_id)
+
+    monkeypatch.setattr(core.ledger, "claim", slow)
+    station = FakeStation("CP1")
+    station.receiver = core.registry.opened(station)
+    await asyncio.sleep(0)
+    core.registry.close_all()
+    closed = station.closed
+    station.close()  # a failing test must not wait for it
+    may_go_on.set()
+    assert closed == served.closed == (1001, "the server stops")
+    await eventually(lambda: not core.registry._arriving, claim="nobody is taken over any more")
+    assert core.registry.station("CP1") is None
+    assert [e.station_id for e in core.events(StationConnected)] == ["CP2"]
+
+
+async def test_who_comes_in_when_the_server_stops_is_sent_away(core: Core) -> None:
+    core.registry.close_all()
+    station = FakeStation("CP1")
+    station.receiver = core.registry.opened(station)
+    assert station.closed is None, "the link has to know its receiver first"
+    await eventually(lambda: station.closed)
+    assert station.closed == (1001, "the server stops")
+
+
+async def test_of_those_that_came_and_went_nothing_is_kept(core: Core) -> None:
+    for _ in range(3):
+        (await core.connect()).close()
+    await eventually(lambda: core.registry.station("CP1") is None)
+    assert not core.registry._arriving

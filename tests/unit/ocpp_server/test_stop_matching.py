@@ -3,7 +3,15 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ocpp_server.domain.stop_matching import OpenTransaction, Stop, match_stop
+import pytest
+
+from ocpp_server.domain.stop_matching import (
+    EarlyStop,
+    OpenTransaction,
+    Stop,
+    match_start,
+    match_stop,
+)
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -51,3 +59,60 @@ def test_a_stop_before_the_start_belongs_to_another_transaction() -> None:
 
 def test_without_clock_and_meter_the_only_one_is_meant() -> None:
     assert match_stop(stop(stopped_at=None, meter_stop=None), [running(1)]) == running(1)
+
+
+def early(id_: int = 1, **changes: Any) -> EarlyStop:
+    return EarlyStop(id=id_, stop=stop(**({"id_tag": "A"} | changes)), frame="{}")
+
+
+def test_a_start_that_comes_late_finds_its_stop() -> None:
+    assert match_start(running(1), [early()], others=[]) == early()
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        {"id_tag": "a"},
+        {"meter_stop": 100.0},
+        {"stopped_at": NOW - timedelta(hours=1)},
+    ],
+    ids=["upper and lower case", "no energy", "no time"],
+)
+def test_it_finds_it_at_the_edge_of_what_can_be(same: dict[str, Any]) -> None:
+    assert match_start(running(1), [early(**same)], others=[]) is not None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"id_tag": "B"},
+        {"id_tag": None},
+        {"id_tag": ""},
+        {"meter_stop": 99.9},
+        {"meter_stop": None},
+        {"stopped_at": NOW - timedelta(hours=1, seconds=1)},
+        {"stopped_at": None},
+    ],
+)
+def test_a_stop_that_does_not_prove_it_ends_nothing(changes: dict[str, Any]) -> None:
+    assert match_start(running(1), [early(**changes)], others=[]) is None
+
+
+@pytest.mark.parametrize(
+    "changes", [{"started_at": None}, {"meter_start": None}, {"id_tag": ""}, {"id_tag": "B"}]
+)
+def test_a_start_that_does_not_prove_it_is_not_ended(changes: dict[str, Any]) -> None:
+    assert match_start(running(1, **changes), [early()], others=[]) is None
+
+
+def test_of_two_early_stops_that_fit_none_is_taken() -> None:
+    later = early(2, stopped_at=NOW + timedelta(hours=1))
+    assert match_start(running(1), [early(), later], others=[]) is None
+    assert match_start(running(1), [early(), early(2, id_tag="B")], others=[]) == early()
+
+
+def test_a_stop_that_may_end_another_running_transaction_is_not_taken() -> None:
+    assert match_start(running(1), [early()], others=[running(2, connector=2)]) is None
+    assert match_start(running(1), [early()], others=[running(2, id_tag="B")]) == early()
+    later = running(2, started_at=NOW + timedelta(hours=1))
+    assert match_start(running(1), [early()], others=[later]) == early()

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from api.domain.station_live import StationLive
 from shared.contracts.site import Evse, OcppServerConfig, Station, TlsMode
 from shared.contracts.station import ConfigurationEntry
+from shared.station_models import FAULTS_AT_ZERO, STATION_MODELS
 
 OCPP_16 = "ocpp1.6"
 _NUMBER_OF_CONNECTORS = "numberofconnectors"
@@ -17,17 +18,24 @@ def oddities(
     evses: Sequence[Evse],
     server: OcppServerConfig,
     connectors: int | None,
+    model: str = "",
 ) -> list[str]:
     """Return what should be looked at; nothing while the station is not here.
 
-    ``connectors`` is what the station says it has; ``None`` = it was not asked yet.
+    ``connectors`` is what the station says it has; ``None`` = it was not asked yet. ``model`` is
+    the one whose habits it is treated by; empty = none, or not known yet.
     """
     if not live.online or live.protocol != "ocpp":
         return []
     found = [*_of_subprotocol(live)]
     if station is None:
         return [_unknown(live), *found]
-    return [*found, *_of_connectors(evses, connectors), *_of_profile(live, station, server)]
+    return [
+        *found,
+        *_of_model(station, evses, model),
+        *_of_connectors(evses, connectors),
+        *_of_profile(live, station, server),
+    ]
 
 
 def connectors_in(entries: Sequence[ConfigurationEntry]) -> int | None:
@@ -60,6 +68,24 @@ def _of_subprotocol(live: StationLive) -> Iterator[str]:
             f"it offers the sub-protocol {live.subprotocol!r} instead of {OCPP_16!r}: a newer "
             "firmware may mend that"
         )
+
+
+def _of_model(station: Station, evses: Sequence[Evse], model: str) -> Iterator[str]:
+    """A stored site may be older than these rules; and most models are recognised, not named."""
+    if station.model is not None and station.model not in STATION_MODELS:
+        yield (
+            f"it is configured as model {station.model!r}, which is not known, so it is treated as "
+            f"{model or 'one of no special habits'}: name one of {', '.join(STATION_MODELS)}, "
+            "or none"
+        )
+    if model not in FAULTS_AT_ZERO:
+        return
+    for evse in evses:
+        if not evse.fallback_a:
+            yield (
+                f"it is a {model}, which faults at 0 A and is left at its minimum: give EVSE "
+                f"{evse.id!r} a fallback_a of at least its min_a, {evse.min_a:g} A"
+            )
 
 
 def _of_connectors(evses: Sequence[Evse], connectors: int | None) -> Iterator[str]:

@@ -11,6 +11,8 @@ from api.domain.site_secrets import MASK
 from api.domain.site_tree import ancestors, circuits_in_cycles, fallback_a, own_and_below
 from shared.contracts.site import Circuit, Evse, SiteConfig
 from shared.passwords import is_hash
+from shared.station_models import FAULTS_AT_ZERO, STATION_MODELS
+from shared.time_zone import knows_zones, zone_named
 from shared.units import PHASES, Phase
 
 TOLERANCE_A = 1e-6
@@ -180,6 +182,48 @@ def _secrets_are_secrets(site: SiteConfig) -> Iterator[Problem]:
             )
 
 
+def _time_zone_is_known(site: SiteConfig) -> Iterator[Problem]:
+    if zone_named(site.time_zone) is not None:
+        return
+    if knows_zones():
+        yield Problem(
+            "time_zone",
+            f"there is no time zone {site.time_zone!r}: name one of the IANA list, for example "
+            "'Europe/Berlin', 'Europe/Zurich' or 'UTC'",
+        )
+    else:
+        yield Problem(
+            "time_zone",
+            "this machine has no time zone data, so stations that tell local time are read as UTC: "
+            "install the package tzdata",
+            Severity.WARNING,
+        )
+
+
+def _models_are_known(site: SiteConfig) -> Iterator[Problem]:
+    for station in site.stations:
+        named = station.protocol == "ocpp" and station.model is not None
+        if named and station.model not in STATION_MODELS:
+            yield Problem(
+                f"stations[{station.id}].model",
+                f"there is no model {station.model!r}: name one of {', '.join(STATION_MODELS)}, or "
+                "leave it out, then the station is recognised when it boots",
+            )
+
+
+def _models_have_their_fallback(site: SiteConfig) -> Iterator[Problem]:
+    """Field notes 5.5, 39: such a box draws its minimum, so the fuses have to count it."""
+    for evse in site.evses:
+        station = site.station(evse.station)
+        if station is None or station.model not in FAULTS_AT_ZERO or evse.fallback_a:
+            continue
+        yield Problem(
+            f"evses[{evse.id}].fallback_a",
+            f"a {station.model} faults at 0 A and is left at its minimum: give it a fallback_a of "
+            f"at least its min_a, {evse.min_a:g} A",
+        )
+
+
 def _fallbacks_fit(site: SiteConfig) -> Iterator[Problem]:
     """S8: what all boxes may draw without the manager must fit every fuse, on every phase."""
     for circuit in site.circuits:
@@ -231,4 +275,11 @@ REFERENCE_RULES: tuple[Rule, ...] = (
     _backends_are_of_one_kind,
     _secrets_are_secrets,
 )
-FUSE_RULES: tuple[Rule, ...] = (_fallbacks_fit, _minimum_fits, _client_certificates_are_shown)
+FUSE_RULES: tuple[Rule, ...] = (
+    _fallbacks_fit,
+    _minimum_fits,
+    _client_certificates_are_shown,
+    _time_zone_is_known,
+    _models_are_known,
+    _models_have_their_fallback,
+)

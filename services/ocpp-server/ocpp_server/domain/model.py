@@ -60,6 +60,16 @@ class WattsPhases(StrEnum):
     """Less is offered, and a car of three phases may not begin at all."""
 
 
+class LocalTime(StrEnum):
+    """Which timestamps are of the time of the place, not of UTC (field notes 5.1, 9)."""
+
+    NEVER = "never"
+    WITHOUT_ZONE = "without_zone"
+    """Those that name no zone; one that says UTC is believed."""
+    EVEN_AS_UTC = "even_as_utc"
+    """Those that say UTC are as well."""
+
+
 class BootTrigger(StrEnum):
     """Whether a station that has not booted is asked to (field notes 5.1, 7)."""
 
@@ -120,8 +130,8 @@ class Model(_Data):
     boot_trigger: BootTrigger = BootTrigger.ONCE
     takes_availability_of_all: bool = True
     """False: ChangeAvailability is for its connectors only, never for 0 (5.4, 31)."""
-    tells_local_time: bool = False
-    """Its timestamps without zone are of the local time (5.1, 9)."""
+    local_time: LocalTime = LocalTime.NEVER
+    """Read with the site's ``time_zone``. It is told UTC like any other (OCPP 1.6, 3.13)."""
     minimum_meter_interval_s: Annotated[int, Field(ge=0, le=3_600)] = 0
     measurands: tuple[str, ...] | None = None
     """The measurands that it takes; ``None`` = those that we like."""

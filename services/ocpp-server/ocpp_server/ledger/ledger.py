@@ -6,18 +6,25 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import delete, insert, select, text, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ocpp_server.domain.signed_values import SignedValue
-from ocpp_server.domain.stop_matching import match_stop
+from ocpp_server.domain.stop_matching import EARLY_FOR, EarlyStop, match_start, match_stop
+from ocpp_server.ledger.early_stops import (
+    early_stops,
+    row_of_orphan,
+    stop_columns,
+    take,
+    was_seen,
+)
 from ocpp_server.ledger.records import (
     Start,
     StopText,
     StoredEvent,
     Transaction,
     fingerprint_of,
+    row_of_start,
+    row_of_stop,
     storable,
     transaction_of,
 )
@@ -35,6 +42,8 @@ LARGEST_ID = 2**31 - 1
 EventsOf = Callable[[Transaction], Sequence[Event]]
 """The facts that follow from a transaction; stored in the same commit as their cause."""
 
+EndedEarlyOf = Callable[[Transaction, EarlyStop], Sequence[Event]]
+"""The facts that follow from a transaction whose stop came before its start."""
 
 SignedEventsOf = Callable[[Transaction | None, Sequence[SignedValue]], Sequence[Event]]
 """The facts that follow from signed values: their transaction, and those that were not known."""
@@ -49,7 +58,6 @@ class Ledger:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._insert = sqlite_insert if database.is_sqlite else postgresql_insert
 
     async def claim(self, station_id: str) -> int:
         """Return the next epoch of a station; no two connections ever get the same."""
@@ -84,7 +92,7 @@ class Ledger:
         async with self._database.transaction() as connection:
             found = await self._find(connection, stop)
             if found is None:
-                await self._keep_orphan(connection, stop)
+                await self._keep_orphan(connection, stop, ended=None)
                 return None, []
             if not found.is_open:
                 return found, []
@@ -92,6 +100,30 @@ class Ledger:
             events = events_of(ended)
             stored = await self._store(connection, stop.station_id, events, stop.received_at)
         return ended, stored
+
+    async def end_early(
+        self, transaction: Transaction, events_of: EndedEarlyOf, *, now: datetime
+    ) -> tuple[Transaction, EarlyStop, list[StoredEvent]] | None:
+        """End an open transaction by the stop that came before its start; None without a sure one.
+
+        Called again it ends nothing twice.
+        """
+        station_id = transaction.station_id
+        async with self._database.transaction() as connection:
+            early = await early_stops(connection, station_id, since=now - EARLY_FOR)
+            if not early:
+                return None
+            running = {one.id: one.as_open for one in await self._open(connection, station_id)}
+            begun = running.pop(transaction.id, None)
+            if begun is None:
+                return None
+            found = match_start(begun, early, others=tuple(running.values()))
+            if found is None:
+                return None
+            told = stop_columns(await take(connection, found, transaction.id))
+            ended = await self._end_row(connection, transaction.id, told)
+            stored = await self._store(connection, station_id, events_of(ended, found), now)
+        return ended, found, stored
 
     async def open_transactions(self, station_id: str) -> list[Transaction]:
         """Return what runs at a station, oldest first."""
@@ -142,7 +174,7 @@ class Ledger:
             "raw": storable(value.text),
             "sha256": hashlib.sha256(value.text.encode()).hexdigest(),
         }
-        adding = self._insert(signed_values).values(row)
+        adding = self._database.insert(signed_values).values(row)
         news = adding.excluded
         statement = adding.on_conflict_do_update(
             index_elements=["station_id", "sha256"],
@@ -195,8 +227,8 @@ class Ledger:
     ) -> tuple[Transaction, bool]:
         """Insert a start unless it is there; return it, and whether it is new."""
         statement = (
-            self._insert(transactions)
-            .values(_row_of_start(start, fingerprint))
+            self._database.insert(transactions)
+            .values(row_of_start(start, fingerprint))
             .on_conflict_do_nothing()
             .returning(*transactions.c)
         )
@@ -211,16 +243,11 @@ class Ledger:
         exact = None if claimed is None else await self._by_id(connection, claimed)
         if exact is not None and exact.station_id == stop.station_id:
             return exact
-        if await self._was_seen(connection, stop):
+        if await was_seen(connection, stop):
             return None
         running = await self._open(connection, stop.station_id)
         match = match_stop(stop.stop, [transaction.as_open for transaction in running])
         return next((t for t in running if match and t.id == match.transaction_id), None)
-
-    async def _was_seen(self, connection: AsyncConnection, stop: StopText) -> bool:
-        """A repeated stop must not end a transaction that began after it was first seen."""
-        kept = select(orphan_stops.c.id).where(orphan_stops.c.fingerprint == stop.fingerprint)
-        return (await connection.execute(kept)).first() is not None
 
     async def _by_id(self, connection: AsyncConnection, transaction_id: int) -> Transaction | None:
         query = select(transactions).where(transactions.c.id == transaction_id)
@@ -239,25 +266,29 @@ class Ledger:
     async def _stop_row(
         self, connection: AsyncConnection, transaction_id: int, stop: StopText
     ) -> Transaction:
+        ended = await self._end_row(connection, transaction_id, row_of_stop(stop))
+        if stop.claimed_id != transaction_id:  # so that its repetition is recognised
+            await self._keep_orphan(connection, stop, ended=transaction_id)
+        return ended
+
+    async def _end_row(
+        self, connection: AsyncConnection, transaction_id: int, columns: dict[str, Any]
+    ) -> Transaction:
         statement = (
             update(transactions)
             .where(transactions.c.id == transaction_id)
-            .values(_row_of_stop(stop))
+            .values(columns)
             .returning(*transactions.c)
         )
-        ended = transaction_of((await connection.execute(statement)).one())
-        if stop.claimed_id != transaction_id:
-            await self._keep_orphan(connection, stop)  # so that its repetition is recognised
-        return ended
+        return transaction_of((await connection.execute(statement)).one())
 
-    async def _keep_orphan(self, connection: AsyncConnection, stop: StopText) -> None:
-        row = {
-            "station_id": stop.station_id,
-            "fingerprint": stop.fingerprint,
-            "frame": storable(stop.frame),
-            "received_at": stop.received_at,
-        }
-        await connection.execute(self._insert(orphan_stops).values(row).on_conflict_do_nothing())
+    async def _keep_orphan(
+        self, connection: AsyncConnection, stop: StopText, *, ended: int | None
+    ) -> None:
+        row = row_of_orphan(stop, ended=ended)
+        await connection.execute(
+            self._database.insert(orphan_stops).values(row).on_conflict_do_nothing()
+        )
 
     async def _store(
         self, connection: AsyncConnection, station_id: str, events: Sequence[Event], now: datetime
@@ -280,31 +311,3 @@ class Ledger:
 def _usable(transaction_id: int | None) -> int | None:
     """A transaction id that can be one of ours."""
     return transaction_id if transaction_id and 0 < transaction_id <= LARGEST_ID else None
-
-
-def _row_of_start(start: Start, fingerprint: str) -> dict[str, Any]:
-    return {
-        "fingerprint": fingerprint,
-        "station_id": start.station_id,
-        "station_known": start.station_known,
-        "evse_id": start.evse_id,
-        "connector": start.connector,
-        "id_tag": storable(start.id_tag),
-        "started_text": None if start.started_text is None else storable(start.started_text),
-        "started_at": start.started_at,
-        "start_received_at": start.received_at,
-        "meter_start": start.meter_start,
-        "start_frame": storable(start.frame),
-    }
-
-
-def _row_of_stop(stop: StopText) -> dict[str, Any]:
-    return {
-        "stopped_text": None if stop.stopped_text is None else storable(stop.stopped_text),
-        "stopped_at": stop.stopped_at,
-        "stop_received_at": stop.received_at,
-        "meter_stop": stop.meter_stop,
-        "stop_id_tag": None if stop.id_tag is None else storable(stop.id_tag),
-        "reason": storable(stop.reason),
-        "stop_frame": storable(stop.frame),
-    }

@@ -129,14 +129,44 @@ def transaction_of(row: Any) -> Transaction:
         evse_id=row.evse_id,
         connector=row.connector,
         id_tag=row.id_tag,
-        started_at=_utc(row.started_at),
+        started_at=moment_of(row.started_at),
         start_received_at=_certain(row.start_received_at),
         meter_start=row.meter_start,
-        stopped_at=_utc(row.stopped_at),
-        stop_received_at=_utc(row.stop_received_at),
+        stopped_at=moment_of(row.stopped_at),
+        stop_received_at=moment_of(row.stop_received_at),
         meter_stop=row.meter_stop,
         reason=row.reason,
     )
+
+
+def row_of_start(start: Start, fingerprint: str) -> dict[str, Any]:
+    """Return the columns of ``transactions`` that a start fills."""
+    return {
+        "fingerprint": fingerprint,
+        "station_id": start.station_id,
+        "station_known": start.station_known,
+        "evse_id": start.evse_id,
+        "connector": start.connector,
+        "id_tag": storable(start.id_tag),
+        "started_text": None if start.started_text is None else storable(start.started_text),
+        "started_at": start.started_at,
+        "start_received_at": start.received_at,
+        "meter_start": start.meter_start,
+        "start_frame": storable(start.frame),
+    }
+
+
+def row_of_stop(stop: StopText) -> dict[str, Any]:
+    """Return the columns of ``transactions`` that a stop fills."""
+    return {
+        "stopped_text": None if stop.stopped_text is None else storable(stop.stopped_text),
+        "stopped_at": stop.stopped_at,
+        "stop_received_at": stop.received_at,
+        "meter_stop": stop.meter_stop,
+        "stop_id_tag": None if stop.id_tag is None else storable(stop.id_tag),
+        "reason": storable(stop.reason),
+        "stop_frame": storable(stop.frame),
+    }
 
 
 def fingerprint_of(parts: list[Any]) -> str:
@@ -154,5 +184,6 @@ def _certain(moment: datetime) -> datetime:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
-def _utc(moment: datetime | None) -> datetime | None:
+def moment_of(moment: datetime | None) -> datetime | None:
+    """Return a stored moment with its zone."""
     return None if moment is None else _certain(moment)

@@ -57,8 +57,16 @@ orphan_stops = Table(
     Column("fingerprint", String(64), nullable=False, unique=True),
     Column("frame", Text, nullable=False),
     Column("received_at", DateTime(timezone=True), nullable=False),
+    Column("transaction_id", Integer),
+    Column("stopped_text", Text),
+    Column("stopped_at", DateTime(timezone=True)),
+    Column("meter_stop", Float),
+    Column("stop_id_tag", Text),
+    Column("reason", Text),
+    Index("ix_orphan_stops_station", "station_id", "received_at"),
 )
-"""Stops that belong to no transaction we know: kept, so that a person can bill them."""
+"""Stops that named no transaction of ours. ``transaction_id`` is the one that they were found to
+end; the others are kept, so that a start that comes later finds them, or a person can bill them."""
 
 signed_values = Table(
     "signed_values",

@@ -9,8 +9,8 @@ from ocpp_server.domain.frames import Call, Payload
 from ocpp_server.domain.meter_rows import rows_of
 from ocpp_server.domain.meter_values import reading_of
 from ocpp_server.domain.sampled_values import Sampled, merged, read_samples
-from ocpp_server.domain.timestamps import parse_timestamp
 from ocpp_server.station import Station
+from ocpp_server.station_time import in_its_time, time_reader
 from shared.contracts.site import Evse
 
 
@@ -18,7 +18,8 @@ def status_notification(station: Station, call: Call) -> Answer:
     """OCPP 1.6, 4.9. A replayed state says nothing about now."""
     payload = call.payload
     number = payload["connectorId"]
-    if number in station.evses and station.is_present(parse_timestamp(payload.get("timestamp"))):
+    told = time_reader(station)(payload.get("timestamp"))
+    if number in station.evses and station.is_present(told):
         station.connector(number).take_status(read_status(payload))
         station.announce(number)
     return {}
@@ -31,7 +32,7 @@ def meter_values(station: Station, call: Call) -> Answer | Later:
     """
     payload = call.payload
     evse = station.evses.get(payload["connectorId"])
-    sampled = read_samples(payload["meterValue"])
+    sampled = in_its_time(station, payload["meterValue"], read_samples(payload["meterValue"]))
     if evse is None or not sampled:
         return {}
     facilities = station.facilities

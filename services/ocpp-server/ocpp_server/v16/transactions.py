@@ -4,11 +4,13 @@ import logging
 from collections.abc import Sequence
 
 from ocpp_server.answers import Answer
-from ocpp_server.domain.frames import Call
+from ocpp_server.domain.frames import Call, parse
 from ocpp_server.domain.jobs import whole_number
-from ocpp_server.domain.timestamps import parse_timestamp
+from ocpp_server.domain.stop_matching import EarlyStop
 from ocpp_server.ledger import Start, StopText, StoredEvent, Transaction
 from ocpp_server.station import Station
+from ocpp_server.station_time import time_reader
+from ocpp_server.v16.reading import check
 from ocpp_server.v16.relaying import (
     answer_of,
     backend_answer,
@@ -42,8 +44,11 @@ async def start_transaction(station: Station, call: Call) -> Answer:
     logger.info(
         "%s: transaction %s started by %s", station.id, transaction.id, pseudonym(start.id_tag)
     )
+    transaction, ending = await _ended_early(station, transaction)
     station.transaction_started(transaction)
     answer = await _told(station, call, transaction, stored, kind="start")
+    if ending:
+        await station.facilities.postman.deliver(ending)
     if isinstance(answer, str):
         answer = with_own_transaction_id(answer, transaction.id)
     return answer or {
@@ -57,8 +62,7 @@ async def stop_transaction(station: Station, call: Call) -> Answer:
     stop = _stop(station, call)
 
     def events_of(transaction: Transaction) -> Sequence[Event]:
-        ended = () if transaction.evse_id is None else (_session_ended(transaction),)
-        return (*ended, *_frames(station, call, transaction, kind="stop"))
+        return _end_of(station, call, transaction)
 
     transaction, stored = await station.facilities.ledger.record_stop(stop, events_of)
     await keep_signed_values_of_stop(station, call, transaction)
@@ -74,6 +78,36 @@ async def stop_transaction(station: Station, call: Call) -> Answer:
     return {} if stop.id_tag is None else {"idTagInfo": station.token_info(stop.id_tag)}
 
 
+async def _ended_early(
+    station: Station, transaction: Transaction
+) -> tuple[Transaction, Sequence[StoredEvent]]:
+    """End a transaction whose stop came before its start (field notes 5.3, 21).
+
+    Its station was answered then, so nobody waits for what a backend says to the stop.
+    """
+
+    def events_of(ended: Transaction, early: EarlyStop) -> Sequence[Event]:
+        return _end_of(station, _early_call(early), ended, wants_answer=False)
+
+    facilities = station.facilities
+    joined = await facilities.ledger.end_early(transaction, events_of, now=facilities.clock.now())
+    if joined is None:
+        return transaction, ()
+    ended, early, stored = joined
+    logger.info("%s: transaction %s was stopped before it was told", station.id, ended.id)
+    await keep_signed_values_of_stop(station, _early_call(early), ended)
+    return ended, stored
+
+
+def _early_call(early: EarlyStop) -> Call:
+    """Return a kept stop as the call that it was, mended again where it was mended."""
+    text = f'[2,"early","StopTransaction",{early.frame}]'
+    call = parse(text)
+    if isinstance(call, Call) and check(call) is None:
+        return call
+    return Call("early", "StopTransaction", {}, text)  # readable when it came; billed all the same
+
+
 def _start(station: Station, call: Call) -> Start:
     payload = call.payload
     connector = payload["connectorId"]
@@ -85,7 +119,7 @@ def _start(station: Station, call: Call) -> Start:
         connector=connector,
         id_tag=payload["idTag"],
         started_text=payload.get("timestamp"),
-        started_at=parse_timestamp(payload.get("timestamp")),
+        started_at=time_reader(station)(payload.get("timestamp")),
         meter_start=payload.get("meterStart"),
         received_at=station.facilities.clock.now(),
         frame=call.payload_text,
@@ -98,13 +132,22 @@ def _stop(station: Station, call: Call) -> StopText:
         station_id=station.id,
         claimed_id=payload.get("transactionId"),
         stopped_text=payload.get("timestamp"),
-        stopped_at=parse_timestamp(payload.get("timestamp")),
+        stopped_at=time_reader(station)(payload.get("timestamp")),
         meter_stop=payload.get("meterStop"),
         id_tag=payload.get("idTag"),
         reason=payload.get("reason") or "Local",  # OCPP 1.6, 6.51: a missing reason is Local
         received_at=station.facilities.clock.now(),
         frame=call.payload_text,
     )
+
+
+def _end_of(
+    station: Station, call: Call, transaction: Transaction, *, wants_answer: bool = True
+) -> Sequence[Event]:
+    """Return what follows from the end of a transaction."""
+    ended = () if transaction.evse_id is None else (_session_ended(transaction),)
+    frames = _frames(station, call, transaction, kind="stop", wants_answer=wants_answer)
+    return (*ended, *frames)
 
 
 def _session_started(transaction: Transaction, evse: Evse) -> SessionStarted:
@@ -155,7 +198,12 @@ def _session_ended(transaction: Transaction) -> SessionEnded:
 
 
 def _frames(
-    station: Station, call: Call, transaction: Transaction, *, kind: str
+    station: Station,
+    call: Call,
+    transaction: Transaction,
+    *,
+    kind: str,
+    wants_answer: bool = True,
 ) -> tuple[FrameReceived, ...]:
     """The frame for the backend that bills this transaction, if one does."""
     if billed_evse(station, transaction.connector) is None:
@@ -166,7 +214,7 @@ def _frames(
         frame_id=f"{kind}-{transaction.id}",
         connector=transaction.connector,
         transaction_id=transaction.id,
-        wants_answer=True,
+        wants_answer=wants_answer,
     )
     return (frame,)
 

@@ -1,0 +1,27 @@
+"""The models of stations that Parkade knows, as far as a site can be right or wrong about them.
+
+Their habits are data files of ocpp-server (``ocpp_server/models``); a test keeps both alike.
+"""
+
+STATION_MODELS = (
+    "abb",
+    "alpitronic",
+    "beny",
+    "charge-amps",
+    "easee",
+    "en-plus",
+    "entratek",
+    "evbox-elvi",
+    "go-e",
+    "growatt",
+    "huawei",
+    "legrand",
+    "mennekes",
+    "mennekes-acu",
+    "wallbox",
+)
+"""What ``Station.model`` may be."""
+
+FAULTS_AT_ZERO = frozenset({"evbox-elvi"})
+"""They are left at ``min_a`` instead of 0 A (field notes 5.5, 39), so nothing less can be promised
+for the time when load management is silent."""
