@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from api import service
 from api.domain.message_log import Direction, FrameKind, MessageFilter
+from api.storage import forgetting
 from api.storage import messages as messages_module
 from api.storage import meter_values as meter_values_module
 from api.storage.bulk import bulk_transaction
@@ -188,8 +189,7 @@ async def test_frames_and_values_go_when_they_are_old(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log, values = MessageStore(database), MeterValueStore(database)
-    monkeypatch.setattr(messages_module, "STEP", 10)
-    monkeypatch.setattr(meter_values_module, "STEP", 10)
+    monkeypatch.setattr(forgetting, "STEP", 10)
     await log.add([frame(number) for number in range(25)])
     await values.add([value(number) for number in range(25)])
     moment = NOON + timedelta(seconds=15)

@@ -1,36 +1,21 @@
 """The api's tables in both databases."""
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
-import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection
 
 from api.domain.samples import Sample
-from api.service import MIGRATIONS
 from api.storage.access import AccessStore
 from api.storage.samples import SampleStore, Span
 from api.storage.sessions import SessionFilter, SessionStore
 from api.storage.sites import KEPT_REVISIONS, SiteStore, StoredSite
 from api.storage.tables import metadata
 from shared.contracts.session import SessionEnded, SessionStarted
-from shared.store import Database, open_database
-from tests.postgres import postgres  # noqa: F401 - a fixture
+from shared.store import Database
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-async def database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Database]:
-    url = f"sqlite+aiosqlite:///{tmp_path / 'api.sqlite3'}"
-    if request.param == "postgres":
-        url = request.getfixturevalue("postgres").new_database()
-    opened = await open_database(url, service="api", migrations=MIGRATIONS)
-    yield opened
-    await opened.close()
 
 
 async def test_migrations_make_the_tables_that_the_statements_expect(database: Database) -> None:

@@ -1,21 +1,17 @@
 """Refused connections in both databases."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
 from api.domain.refusals import RefusalRecord
 from api.refusal_book import MOST_REFUSALS, RefusalBook
 from api.refusal_keeper import RefusalKeeper
-from api.service import MIGRATIONS
 from api.storage.refusals import RefusalStore
 from shared.contracts.station import RefusalReason, StationConnected, StationRefused
 from shared.errors import StoreUnavailable
-from shared.store import Database, open_database
-from tests.postgres import postgres  # noqa: F401 - a fixture
+from shared.store import Database
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 RECORD = RefusalRecord(
@@ -33,16 +29,6 @@ RECORD = RefusalRecord(
     last_at=NOON,
     count=3,
 )
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-async def database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Database]:
-    url = f"sqlite+aiosqlite:///{tmp_path / 'api.sqlite3'}"
-    if request.param == "postgres":
-        url = request.getfixturevalue("postgres").new_database()
-    opened = await open_database(url, service="api", migrations=MIGRATIONS)
-    yield opened
-    await opened.close()
 
 
 async def test_a_record_comes_back_as_it_was(database: Database) -> None:

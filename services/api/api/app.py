@@ -1,6 +1,7 @@
 """The ASGI app: routes, errors, limits. It owns nothing; its parts are given to it."""
 
 from fastapi import APIRouter, Depends, FastAPI
+from fastapi_offline import FastAPIOffline
 
 from api.body_limit import BodyLimit
 from api.deps import Parts, require_operator
@@ -51,8 +52,8 @@ TAGS = [
 
 
 def build_app(parts: Parts, health: Health) -> FastAPI:
-    """Return the app over its parts."""
-    app = FastAPI(
+    """Return the app over its parts. Its pages load nothing from elsewhere (ADR 13)."""
+    app = FastAPIOffline(
         title="Parkade",
         summary="Charging manager for parking garages",
         version="1",

@@ -1,13 +1,12 @@
 """Writes the history: samples gathered for two seconds, one statement for each batch."""
 
-import asyncio
 import logging
 from collections import deque
 from datetime import timedelta
 
 from api.domain.samples import Sample, evse_sample, is_due, meter_sample
+from api.flushing import keep_flushing
 from api.storage.samples import SampleStore
-from shared.clock import Clock
 from shared.contracts.evse import EvseObserved
 from shared.contracts.message import Event
 from shared.contracts.meter import MeterSampled
@@ -16,8 +15,6 @@ from shared.errors import StoreUnavailable
 
 logger = logging.getLogger(__name__)
 
-FLUSH_EVERY_S = 2.0
-PRUNE_EVERY_S = 3600.0
 MOST_WAITING = 20_000
 """Rows kept while the database is away; then the oldest give way."""
 BATCH = 1_000
@@ -26,19 +23,9 @@ BATCH = 1_000
 class Recorder:
     """Keeps one sample of each configured EVSE and meter per interval."""
 
-    def __init__(
-        self,
-        store: SampleStore,
-        site: SiteConfig,
-        *,
-        clock: Clock,
-        interval: timedelta,
-        keep: timedelta,
-    ) -> None:
+    def __init__(self, store: SampleStore, site: SiteConfig, *, interval: timedelta) -> None:
         self._store = store
-        self._clock = clock
         self._interval = interval
-        self._keep = keep
         self._waiting: deque[Sample] = deque(maxlen=MOST_WAITING)
         self._last: dict[tuple[str, str], Sample] = {}
         self._is_failing = False
@@ -65,16 +52,7 @@ class Recorder:
 
     async def run(self) -> None:
         """Write for ever. What is gathered is written once more when this is cancelled."""
-        next_prune = self._clock.monotonic()
-        try:
-            while True:
-                await asyncio.sleep(FLUSH_EVERY_S)
-                await self.flush()
-                if self._clock.monotonic() >= next_prune:
-                    await self.prune()
-                    next_prune = self._clock.monotonic() + PRUNE_EVERY_S
-        finally:
-            await self.flush()
+        await keep_flushing(self.flush)
 
     async def flush(self) -> None:
         """Write what is gathered; while the database is away it stays."""
@@ -89,15 +67,6 @@ class Recorder:
         if self._is_failing:
             self._is_failing = False
             logger.info("history is written again")
-
-    async def prune(self) -> None:
-        """Delete what is older than history is kept."""
-        try:
-            gone = await self._store.forget_before(self._clock.now() - self._keep)
-        except StoreUnavailable as error:
-            self._failed(error)
-        else:
-            logger.debug("%s old samples deleted", gone)
 
     def _failed(self, error: StoreUnavailable) -> None:
         if not self._is_failing:

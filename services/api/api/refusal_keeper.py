@@ -1,15 +1,13 @@
 """Writes refused connections to the database now and then, and reads them after a start."""
 
-import asyncio
 import logging
 
+from api.flushing import keep_flushing
 from api.refusal_book import RefusalBook
 from api.storage.refusals import RefusalStore
 from shared.errors import StoreUnavailable
 
 logger = logging.getLogger(__name__)
-
-FLUSH_EVERY_S = 2.0
 
 
 class RefusalKeeper:
@@ -25,12 +23,7 @@ class RefusalKeeper:
 
     async def run(self) -> None:
         """Write for ever, and once more when this is cancelled."""
-        try:
-            while True:
-                await asyncio.sleep(FLUSH_EVERY_S)
-                await self.flush()
-        finally:
-            await self.flush()
+        await keep_flushing(self.flush)
 
     async def flush(self) -> None:
         """Write what has changed; while the database is away it stays in the book."""

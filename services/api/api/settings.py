@@ -18,6 +18,13 @@ class ApiSettings(ServiceSettings):
     site_file: Path | None = None
     """YAML site taken over at the first start, when the database holds none."""
     history_days: int = Field(default=90, ge=1, le=3650)
+    station_job_days: int = Field(default=90, ge=1, le=36_500)
+    """Firmware, diagnostics, logs, certificates: since the last that was told of one."""
+    reservation_days: int = Field(default=90, ge=1, le=36_500)
+    """Since the last change of one."""
+    security_event_days: int = Field(default=365, ge=1, le=36_500)
+    signed_value_days: int | None = Field(default=None, ge=1, le=36_500)
+    """None = for ever: calibration law wants what was billed to stay verifiable."""
     meter_value_days: int = Field(default=400, ge=1, le=36_500)
     """Billing asks back for more than a year."""
     message_log_days: int = Field(default=7, ge=1, le=3650)

@@ -11,6 +11,7 @@ from api.deps import Parts
 from api.projector import Projector
 from api.recorder import Recorder
 from api.refusal_keeper import RefusalKeeper
+from api.retention import Retention, rules_of
 from api.settings import ApiSettings
 from api.site_publisher import SitePublisher
 from api.station_records import StationRecords
@@ -29,6 +30,7 @@ class Workers:
     keeper: CertificateKeeper
     watch: CertificateWatch
     intake: BulkIntake
+    retention: Retention
     records: StationRecords
 
     async def open(self) -> None:
@@ -52,7 +54,7 @@ class Workers:
         group.create_task(self.watch.run())
         group.create_task(self.recorder.run())
         group.create_task(self.refusals.run())
-        group.create_task(self.intake.run())
+        group.create_task(self.retention.run())
         group.create_task(self.parts.message_feed.run())
 
     async def close(self) -> None:
@@ -70,9 +72,7 @@ def build_workers(settings: ApiSettings, parts: Parts, refusals: RefusalStore) -
     recorder = Recorder(
         parts.samples,
         configuration.current,
-        clock=clock,
         interval=timedelta(seconds=settings.history_interval_s),
-        keep=timedelta(days=settings.history_days),
     )
     projector = Projector(
         bus, parts.sessions, live=parts.live, recorder=recorder, stream=parts.stream
@@ -86,19 +86,7 @@ def build_workers(settings: ApiSettings, parts: Parts, refusals: RefusalStore) -
         publisher=SitePublisher(bus, configuration, clock=clock),
         keeper=keeper,
         watch=CertificateWatch(bus, parts.certificates, configuration, keeper=keeper, clock=clock),
-        intake=bulk_intake(settings, parts),
+        intake=BulkIntake(bus, parts.messages, parts.meter_values),
+        retention=Retention(rules_of(settings, parts), clock=clock),
         records=StationRecords(bus, parts.station_records),
-    )
-
-
-def bulk_intake(settings: ApiSettings, parts: Parts) -> BulkIntake:
-    """Return what takes frames and meter values in, and keeps them as long as settings say."""
-    return BulkIntake(
-        parts.bus,
-        parts.messages,
-        parts.meter_values,
-        clock=parts.clock,
-        keep_messages=timedelta(days=settings.message_log_days),
-        most_messages=settings.message_log_rows,
-        keep_values=timedelta(days=settings.meter_value_days),
     )

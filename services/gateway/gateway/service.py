@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 TICK_S = 1.0
 RETRY_AFTER_S = 1.0
 PRUNE_EVERY_S = 3_600.0
+BETWEEN_STEPS_S = 0.02
 FRAME_BATCH = 100
 OBSERVATION_BATCH = 200
 
@@ -123,7 +124,9 @@ async def _subscribed(parts: _Parts, bus: Bus) -> AsyncIterator[None]:
 async def _prune(outbox: Outbox, clock: Clock, keep_days: int) -> None:
     while True:
         try:
-            await outbox.prune(before=clock.now() - timedelta(days=keep_days))
+            before = clock.now() - timedelta(days=keep_days)
+            while await outbox.prune(before=before):
+                await asyncio.sleep(BETWEEN_STEPS_S)
         except StoreUnavailable as error:
             logger.warning("outbox: %s", error)
         await asyncio.sleep(PRUNE_EVERY_S)

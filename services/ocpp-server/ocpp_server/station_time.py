@@ -1,7 +1,7 @@
 """What the timestamps of a station mean: moments of UTC, or of the time of its place.
 
-Decided by its model (field notes 5.1, 9) and the site's time zone. Where this machine has no data
-of that zone, UTC is taken; saving the site warns of it.
+Decided by its model (field notes 5.1, 9) and the site's time zone. A zone that is not known, which
+saving the site refuses, is taken as UTC.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -1,16 +1,15 @@
-"""Message log and meter values outside of the database: rows, lines, followers, pruning."""
+"""Message log and meter values outside of the database: rows, lines, followers."""
 
 import asyncio
 import math
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import repeat
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api import bulk_intake
 from api.bulk_intake import BulkIntake
 from api.domain.message_log import (
     MOST_TEXT,
@@ -27,7 +26,6 @@ from api.message_feed import MOST_CHARACTERS, MOST_WAITING, MessageFeed, Message
 from api.storage.messages import MessageStore
 from api.storage.meter_values import MeterValueStore
 from shared.bus.memory import MemoryBus
-from shared.clock import FakeClock
 from shared.contracts.ocpp import LogRow, MessagesLogged
 from shared.contracts.session import MeterRow, MeterValuesRecorded
 from shared.errors import NotSafe, StoreUnavailable
@@ -230,37 +228,20 @@ async def test_following_goes_on_when_the_broker_is_back(
 
 
 class FakeMessages(MessageStore):
-    """A log of so many frames, and a switch that takes the database away."""
+    """A log in a list."""
 
-    def __init__(self, frames: int = 0) -> None:
-        self.frames = frames
+    def __init__(self) -> None:
         self.added: list[LogRow] = []
-        self.is_away = False
-        self.kept_since: datetime | None = None
 
     async def add(self, rows: Sequence[LogRow]) -> None:
-        if self.is_away:
-            raise StoreUnavailable("away")
         self.added.extend(rows)
-
-    async def forget_beyond(self, most: int) -> int:
-        if self.is_away:
-            raise StoreUnavailable("away")
-        gone = min(2_000, max(0, self.frames - most))
-        self.frames -= gone
-        return gone
-
-    async def forget_before(self, moment: datetime) -> int:
-        self.kept_since = moment
-        return 0
 
 
 class FakeValues(MeterValueStore):
-    """Meter values in a dictionary."""
+    """Meter values in a dictionary, and a switch that takes the database away."""
 
     def __init__(self) -> None:
         self.rows: dict[str, MeterRow] = {}
-        self.kept_since: datetime | None = None
         self.is_away = False
 
     async def add(self, rows: Sequence[MeterRow]) -> None:
@@ -268,52 +249,13 @@ class FakeValues(MeterValueStore):
             raise StoreUnavailable("away")
         self.rows.update({row.value_id: row for row in rows})
 
-    async def forget_before(self, moment: datetime) -> int:
-        self.kept_since = moment
-        return 0
-
-
-def intake_of(hub: MemoryBus, messages: FakeMessages, values: FakeValues) -> BulkIntake:
-    return BulkIntake(
-        hub.join("api"),
-        messages,
-        values,
-        clock=FakeClock(NOON),
-        keep_messages=timedelta(days=7),
-        most_messages=10_000,
-        keep_values=timedelta(days=400),
-    )
-
-
-async def test_old_rows_go_step_by_step(hub: MemoryBus, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bulk_intake, "BETWEEN_STEPS_S", 0)
-    messages, values = FakeMessages(frames=15_001), FakeValues()
-    await intake_of(hub, messages, values).prune()
-    assert messages.frames == 10_000
-    assert messages.kept_since == NOON - timedelta(days=7)
-    assert values.kept_since == NOON - timedelta(days=400)
-
-
-async def test_pruning_waits_for_the_database_and_says_so_once(
-    hub: MemoryBus, caplog: pytest.LogCaptureFixture
-) -> None:
-    messages, values = FakeMessages(), FakeValues()
-    messages.is_away = True
-    intake = intake_of(hub, messages, values)
-    await intake.prune()
-    await intake.prune()
-    assert len(caplog.records) == 1
-    messages.is_away = False
-    await intake.prune()
-    assert values.kept_since is not None
-
 
 async def test_values_are_safe_when_published_and_wait_while_the_database_is_away(
     hub: MemoryBus,
 ) -> None:
     messages, values, others = FakeMessages(), FakeValues(), hub.join("others")
     values.is_away = True
-    intake = intake_of(hub, messages, values)
+    intake = BulkIntake(hub.join("api"), messages, values)
     await intake.open()
     publishing = asyncio.create_task(
         others.publish(MeterValuesRecorded(instance="o", rows=(VALUE,)))

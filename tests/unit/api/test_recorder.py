@@ -8,7 +8,6 @@ import pytest
 from api.domain.samples import Sample
 from api.recorder import BATCH, Recorder
 from api.storage.samples import SampleStore
-from shared.clock import FakeClock
 from shared.contracts.evse import EvseObserved, EvseState
 from shared.contracts.meter import MeterSampled
 from shared.contracts.site import SiteConfig
@@ -31,7 +30,6 @@ class FakeStore(SampleStore):
         self.rows: list[Sample] = []
         self.batches: list[int] = []
         self.is_away = False
-        self.forgot_before: datetime | None = None
 
     async def add(self, batch: Sequence[Sample]) -> None:
         if self.is_away:
@@ -39,21 +37,9 @@ class FakeStore(SampleStore):
         self.batches.append(len(batch))
         self.rows.extend(batch)
 
-    async def forget_before(self, moment: datetime) -> int:
-        if self.is_away:
-            raise StoreUnavailable("away")
-        self.forgot_before = moment
-        return 0
-
 
 def recorder(store: FakeStore) -> Recorder:
-    return Recorder(
-        store,
-        SITE,
-        clock=FakeClock(NOON),
-        interval=timedelta(seconds=10),
-        keep=timedelta(days=90),
-    )
+    return Recorder(store, SITE, interval=timedelta(seconds=10))
 
 
 def seen(second: float, evse_id: str = "bay") -> EvseObserved:
@@ -100,7 +86,6 @@ async def test_rows_wait_in_order_while_the_database_is_away(
     for second in (0, 10, 20):
         writer.take(seen(second))
         await writer.flush()
-    await writer.prune()
     store.is_away = False
     await writer.flush()
     assert [row.at.second for row in store.rows] == [0, 10, 20]
@@ -114,12 +99,6 @@ async def test_rows_are_written_in_batches() -> None:
         writer.take(seen(10 * number))
     await writer.flush()
     assert store.batches == [BATCH, 1]
-
-
-async def test_what_is_older_than_history_is_kept_goes() -> None:
-    store = FakeStore()
-    await recorder(store).prune()
-    assert store.forgot_before == NOON - timedelta(days=90)
 
 
 async def test_an_evse_that_left_the_site_is_recorded_no_more() -> None:

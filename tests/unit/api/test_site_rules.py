@@ -299,15 +299,6 @@ def test_who_names_no_model_is_told_all_that_there_are() -> None:
     assert all(name in found.message for name in ("go-e", "growatt", "mennekes-acu"))
 
 
-def test_without_time_zone_data_a_site_can_still_be_saved(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("api.domain.site_rules.zone_named", lambda _name: None)
-    monkeypatch.setattr("api.domain.site_rules.knows_zones", lambda: False)
-    found = problems(site_with(lambda _: None))
-    assert [(p.path, p.severity) for p in found] == [("time_zone", Severity.WARNING)]
-
-
 def test_an_evse_that_can_never_charge_is_a_warning_only() -> None:
     found = problems(site_with(set_in("circuits", 1, "limit_a", value=5)))
     assert [(p.path, p.severity) for p in found] == [

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway.outbox import Counts, Outbox, Outgoing, State, Transaction, open_outbox
+from gateway.outbox import Counts, Outbox, Outgoing, State, Transaction, box, open_outbox
 from tests.postgres import Postgres, need_programs
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -113,6 +113,18 @@ async def test_answered_messages_are_forgotten_after_a_while(outbox: Outbox) -> 
     await outbox.prune(before=NOW + timedelta(seconds=1))
     await put(outbox, message("m"))
     assert await take_all(outbox) == ["m"]
+
+
+async def test_forgetting_goes_step_by_step(
+    outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(box, "PRUNED_AT_ONCE", 2)
+    names = [f"m{number}" for number in range(5)]
+    for name in names:
+        await put(outbox, message(name))
+    await take_all(outbox)
+    later = NOW + timedelta(seconds=1)
+    assert [await outbox.prune(before=later) for _ in range(4)] == [2, 2, 1, 0]
 
 
 async def test_nothing_of_a_broken_batch_is_kept(outbox: Outbox) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from shared import certificate_client
+from shared import kept_copy
 from shared.bus.memory import MemoryBus
 from shared.bus.port import Bus
 from shared.certificate_client import CertificateClient
@@ -75,7 +75,7 @@ async def test_where_nobody_answers_nothing_is_stored() -> None:
 
 
 async def test_an_api_that_comes_later_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(certificate_client, "FIRST_ASK_S", 0.01)
+    monkeypatch.setattr(kept_copy, "FIRST_ASK_S", 0.01)
     heard: list[CertificatesAnswer] = []
     async with a_client() as (api, client):
         client.on_change(heard.append)

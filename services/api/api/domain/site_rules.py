@@ -12,7 +12,7 @@ from api.domain.site_tree import ancestors, circuits_in_cycles, fallback_a, own_
 from shared.contracts.site import Circuit, Evse, SiteConfig
 from shared.passwords import is_hash
 from shared.station_models import FAULTS_AT_ZERO, STATION_MODELS
-from shared.time_zone import knows_zones, zone_named
+from shared.time_zone import zone_named
 from shared.units import PHASES, Phase
 
 TOLERANCE_A = 1e-6
@@ -183,20 +183,11 @@ def _secrets_are_secrets(site: SiteConfig) -> Iterator[Problem]:
 
 
 def _time_zone_is_known(site: SiteConfig) -> Iterator[Problem]:
-    if zone_named(site.time_zone) is not None:
-        return
-    if knows_zones():
+    if zone_named(site.time_zone) is None:
         yield Problem(
             "time_zone",
             f"there is no time zone {site.time_zone!r}: name one of the IANA list, for example "
             "'Europe/Berlin', 'Europe/Zurich' or 'UTC'",
-        )
-    else:
-        yield Problem(
-            "time_zone",
-            "this machine has no time zone data, so stations that tell local time are read as UTC: "
-            "install the package tzdata",
-            Severity.WARNING,
         )
 
 

@@ -1,6 +1,8 @@
 """Texts of stations, made such that every database takes them: a station may send anything."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 LONGEST_NAME = 255
 NUL_SHOWN = "␀"
@@ -21,7 +23,18 @@ def storable(text: str, *, most: int) -> str:
 
 def storable_name(text: str) -> str:
     """Return an id as the other tables have it: without NUL characters, 255 characters at most."""
-    return storable(text.replace("\x00", ""), most=LONGEST_NAME)
+    return storable(_without_nul(text), most=LONGEST_NAME)
+
+
+def without_nul(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of a row, none with a NUL character: PostgreSQL stores none."""
+    return {name: _without_nul(value) for name, value in values.items()}
+
+
+def _without_nul(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace("\x00", "")
+    return [_without_nul(item) for item in value] if isinstance(value, list) else value
 
 
 def moment_of(seconds: float | None) -> datetime | None:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends
 from fastapi.requests import Request
+from pydantic import BaseModel
 
 from api.domain.problem import Problem
 from api.domain.site_file import UnreadableFile, read_yaml
@@ -61,6 +62,11 @@ def _unreadable(language: str, message: str, line: int, column: int) -> ApiProbl
 
 JsonBody = Annotated[Document, Depends(json_object)]
 SiteBody = Annotated[Document, Depends(site_document)]
+
+
+def named_schema(model: type[BaseModel]) -> dict[str, Any]:
+    """Return the reference to a model that some route answers with."""
+    return {"$ref": f"#/components/schemas/{model.__name__}"}
 
 
 def body_schema(schema: dict[str, Any], *media_types: str) -> dict[str, Any]:

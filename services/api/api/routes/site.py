@@ -11,12 +11,11 @@ from api.deps import ExpectedDep, PartsDep, etag
 from api.domain.site_file import write_yaml
 from api.domain.site_parts import merged
 from api.domain.site_secrets import Document, hidden
-from api.routes.bodies import JsonBody, SiteBody, body_schema
+from api.routes.bodies import JsonBody, SiteBody, body_schema, named_schema
 from api.routes.saving import SaveAnswer, answer_of, save
 from shared.contracts.site import SiteConfig
 
 YAML = "application/yaml"
-_site_schema = {"$ref": "#/components/schemas/SiteConfig"}
 
 router = APIRouter(tags=["site"])
 
@@ -43,7 +42,7 @@ async def read_site(request: Request, parts: PartsDep) -> Response:
 @router.put(
     "/site",
     summary="Replace the whole configuration",
-    openapi_extra=body_schema(_site_schema, "application/json", YAML),
+    openapi_extra=body_schema(named_schema(SiteConfig), "application/json", YAML),
 )
 async def replace_site(
     document: SiteBody,

@@ -13,7 +13,7 @@ from api.deps import ExpectedDep, Parts, PartsDep, etag
 from api.domain.site_parts import find_part, with_part, without_part
 from api.domain.site_secrets import Document, hidden
 from api.problems import ApiProblem, not_found
-from api.routes.bodies import JsonBody, body_schema
+from api.routes.bodies import JsonBody, body_schema, named_schema
 from api.routes.saving import SaveAnswer, save
 from shared.contracts.site import Circuit, Evse, Meter, OcppServerConfig, Station, Token
 
@@ -83,7 +83,7 @@ def _add_editing(router: APIRouter, kind: PartKind) -> None:
         kind.path,
         summary=f"Create or replace one {kind.word}",
         tags=[kind.field],
-        openapi_extra=body_schema(kind.model.model_json_schema()),
+        openapi_extra=body_schema(named_schema(kind.model)),
         name=f"put_{kind.field}",
     )
     async def put_part(
@@ -123,7 +123,7 @@ def _add_server(router: APIRouter) -> None:
         "/ocpp-server",
         summary="Replace the OCPP server's settings",
         tags=["ocpp-server"],
-        openapi_extra=body_schema(OcppServerConfig.model_json_schema()),
+        openapi_extra=body_schema(named_schema(OcppServerConfig)),
     )
     async def put_server(
         body: JsonBody, response: Response, parts: PartsDep, expected: ExpectedDep

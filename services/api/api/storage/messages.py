@@ -18,6 +18,7 @@ from api.domain.message_log import (
     logged,
 )
 from api.storage.bulk import Record, bulk_transaction, copy_rows, insert_rows
+from api.storage.forgetting import forget_some
 from api.storage.tables import messages
 from shared.contracts.ocpp import LogRow
 from shared.store import Database
@@ -105,12 +106,8 @@ class MessageStore:
                 return
 
     async def forget_before(self, moment: datetime) -> int:
-        """Delete some of what is older, and return how many; fewer than ``STEP`` = that was all."""
-        old = select(messages.c.id).where(messages.c.at < moment).order_by(messages.c.at)
-        some = old.limit(STEP).with_for_update(skip_locked=True)
-        async with bulk_transaction(self._database) as connection:
-            gone = await connection.execute(delete(messages).where(messages.c.id.in_(some)))
-            return int(gone.rowcount)
+        """Delete some of what is older, and return how many; 0 = that was all."""
+        return await forget_some(self._database, messages.c.at, before=moment)
 
     async def forget_beyond(self, most: int) -> int:
         """Delete some of the oldest while there are more than ``most``, and return how many.

@@ -3,17 +3,19 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import func, select
 
 from api.domain.meter_record import MeterValue, record_of
 from api.storage.bulk import bulk_transaction, copy_new_rows, insert_new_rows
+from api.storage.forgetting import forget_some
+from api.storage.rows import values_of
 from api.storage.tables import meter_values
 from shared.contracts.session import MeterRow
 from shared.store import Database
 
 COLUMNS = MeterRow._fields
 STEP = 2_000
-"""Rows appended, or deleted in one transaction, at a time: some ten milliseconds."""
+"""Rows appended at a time: some ten milliseconds."""
 _moment = func.coalesce(meter_values.c.sampled_at, meter_values.c.received_at)
 
 
@@ -51,13 +53,8 @@ class MeterValueStore:
         )
         async with self._database.transaction() as connection:
             rows = await connection.execute(wanted)
-            return [MeterValue(**row._mapping) for row in rows]  # noqa: SLF001 - public, despite its name
+            return [MeterValue(**values_of(row)) for row in rows]
 
     async def forget_before(self, moment: datetime) -> int:
-        """Delete some of what came earlier, and return how many; fewer than ``STEP`` = all."""
-        old = select(meter_values.c.value_id).where(meter_values.c.received_at < moment)
-        some = old.order_by(meter_values.c.received_at).limit(STEP)
-        mine = meter_values.c.value_id.in_(some.with_for_update(skip_locked=True))
-        async with bulk_transaction(self._database) as connection:
-            gone = await connection.execute(delete(meter_values).where(mine))
-            return int(gone.rowcount)
+        """Delete some of what came earlier, and return how many; 0 = that was all."""
+        return await forget_some(self._database, meter_values.c.received_at, before=moment)

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import asdict
 
 from sqlalchemy import Executable, Row, case, delete, select, tuple_
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.domain.refusals import RefusalKey, RefusalRecord
+from api.storage.rows import values_of
 from api.storage.tables import refusals
 from shared.store import Database
 
@@ -40,8 +40,7 @@ class RefusalStore:
             await _delete(connection, gone)
 
     def _upsert(self) -> Executable:
-        dialect = sqlite if self._database.is_sqlite else postgresql
-        statement = dialect.insert(refusals)
+        statement = self._database.insert(refusals)
         new = statement.excluded
         newest = {
             column.name: new[column.name]
@@ -49,10 +48,9 @@ class RefusalStore:
             if column.name not in {*_KEY, "first_at", "count"}
         }
         more = case((new["count"] > refusals.c["count"], new["count"]), else_=refusals.c["count"])
-        upsert: Executable = statement.on_conflict_do_update(
+        return statement.on_conflict_do_update(
             index_elements=list(_KEY), set_={**newest, "count": more}
         )
-        return upsert
 
 
 async def _delete(connection: AsyncConnection, keys: list[RefusalKey]) -> None:
@@ -71,6 +69,6 @@ def _row(record: RefusalRecord) -> dict[str, object]:
 
 
 def _record(row: Row[tuple[object, ...]]) -> RefusalRecord:
-    values = dict(row._mapping)  # noqa: SLF001 - public, despite its name
+    values = values_of(row)
     del values["station_key"]
     return RefusalRecord(**{**values, "subprotocols": tuple(values["subprotocols"])})

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, delete, func, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import ColumnElement, func, select
 
 from api.domain.samples import Sample
+from api.storage.forgetting import forget_some
+from api.storage.rows import values_of
 from api.storage.tables import samples
 from shared.store import Database
 
@@ -30,16 +31,13 @@ class SampleStore:
 
     async def add(self, batch: Sequence[Sample]) -> None:
         """Store rows; one that is there already (another replica heard it too) is left alone."""
-        dialect = sqlite if self._database.is_sqlite else postgresql
-        statement = dialect.insert(samples).on_conflict_do_nothing()
+        statement = self._database.insert(samples).on_conflict_do_nothing()
         async with self._database.transaction() as connection:
             await connection.execute(statement, [asdict(sample) for sample in batch])
 
     async def forget_before(self, moment: datetime) -> int:
-        """Delete what is older, and return how many rows that were."""
-        async with self._database.transaction() as connection:
-            gone = await connection.execute(delete(samples).where(samples.c.at < moment))
-            return int(gone.rowcount)
+        """Delete some of what is older, and return how many; 0 = that was all."""
+        return await forget_some(self._database, samples.c.at, before=moment)
 
     async def read(self, span: Span, *, most: int) -> list[Sample]:
         """Return at most some ``most`` rows, evenly chosen, the last one always among them.
@@ -56,7 +54,7 @@ class SampleStore:
             chosen = (numbered.c.number - 1) % step == 0
             columns = [numbered.c[column.name] for column in samples.c]
             rows = await connection.execute(select(*columns).where(chosen).order_by(numbered.c.at))
-            return [Sample(**row._mapping) for row in rows]  # noqa: SLF001 - public, despite its name
+            return [Sample(**values_of(row)) for row in rows]
 
 
 def _condition(span: Span) -> ColumnElement[bool]:

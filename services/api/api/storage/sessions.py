@@ -8,6 +8,8 @@ from sqlalchemy import ColumnElement, Row, Select, and_, func, insert, select, t
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.domain.session_record import SessionRecord, ended, started, superseded
+from api.domain.storable import without_nul
+from api.storage.rows import values_of
 from api.storage.tables import sessions
 from shared.contracts.session import SessionEnded, SessionStarted
 from shared.store import Database
@@ -126,12 +128,8 @@ def _condition(which: SessionFilter) -> ColumnElement[bool]:
 
 
 def _record(row: Row[tuple[object, ...]]) -> SessionRecord:
-    return SessionRecord(**row._mapping)  # noqa: SLF001 - public in SQLAlchemy, despite its name
+    return SessionRecord(**values_of(row))
 
 
 def _row(record: SessionRecord) -> dict[str, object]:
-    """PostgreSQL stores no NUL character, and a station may send one."""
-    return {
-        key: value.replace("\x00", "") if isinstance(value, str) else value
-        for key, value in asdict(record).items()
-    }
+    return without_nul(asdict(record))

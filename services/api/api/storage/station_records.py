@@ -6,14 +6,15 @@ from datetime import datetime
 from typing import Any, assert_never
 
 from sqlalchemy import Row, Table, delete, insert, select
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.domain import reservations as reservation_rules
 from api.domain import station_jobs as job_rules
 from api.domain.reservations import ReservationRecord
 from api.domain.station_jobs import JobRecord, JobStep
+from api.domain.storable import without_nul
+from api.storage.forgetting import forget_some
+from api.storage.rows import values_of
 from api.storage.tables import reservations, security_events, signed_values, station_jobs
 from shared.contracts.session import SignedValueReceived
 from shared.contracts.station import (
@@ -49,7 +50,6 @@ class StationRecordStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._insert = sqlite_insert if database.is_sqlite else postgresql_insert
 
     async def record(self, facts: Sequence[StationFact]) -> None:
         """Commit facts in order; a fact that is there already changes nothing."""
@@ -84,7 +84,7 @@ class StationRecordStore:
         )
         async with self._database.transaction() as connection:
             rows = await connection.execute(wanted)
-            return [SecurityEventReported(**_values(row)) for row in rows]
+            return [SecurityEventReported(**values_of(row)) for row in rows]
 
     async def signed_values(self, session_id: str) -> list[SignedRecord]:
         """Return the signed values of a session, in the order of their arrival."""
@@ -95,7 +95,26 @@ class StationRecordStore:
             .order_by(signed_values.c.id)
         )
         async with self._database.transaction() as connection:
-            return [SignedRecord(**_values(row)) for row in await connection.execute(wanted)]
+            return [SignedRecord(**values_of(row)) for row in await connection.execute(wanted)]
+
+    async def forget_jobs_before(self, moment: datetime) -> int:
+        """Delete some jobs of which nothing was told since; returns how many, 0 = that was all."""
+        return await forget_some(self._database, station_jobs.c.changed_at, before=moment)
+
+    async def forget_reservations_before(self, moment: datetime) -> int:
+        """The same of reservations; one that still holds, for an expiry far off, stays."""
+        expires_at = reservations.c.expires_at
+        has_ended = reservations.c.status != ReservationStatus.ACTIVE.value
+        is_over = has_ended | expires_at.is_(None) | (expires_at < moment)
+        return await forget_some(self._database, reservations.c.changed_at, is_over, before=moment)
+
+    async def forget_security_events_before(self, moment: datetime) -> int:
+        """The same of security events, by when they came."""
+        return await forget_some(self._database, security_events.c.received_at, before=moment)
+
+    async def forget_signed_values_before(self, moment: datetime) -> int:
+        """The same of signed values, by when they came."""
+        return await forget_some(self._database, signed_values.c.received_at, before=moment)
 
     async def _take(self, connection: AsyncConnection, fact: StationFact) -> None:
         match fact:
@@ -117,7 +136,7 @@ class StationRecordStore:
         )
         for job in job_rules.folded(await _jobs(connection, wanted, LOOKED_AT), fact):
             await connection.execute(delete(station_jobs).where(table.job_id == job.job_id))
-            await connection.execute(insert(station_jobs), _storable(_job_row(job)))
+            await connection.execute(insert(station_jobs), without_nul(_job_row(job)))
 
     async def _take_reservation(
         self, connection: AsyncConnection, fact: ReservationChanged
@@ -131,11 +150,11 @@ class StationRecordStore:
         if record is not None:
             await connection.execute(delete(reservations).where(same))
             values = asdict(record) | {"status": record.status.value}
-            await connection.execute(insert(reservations), _storable(values))
+            await connection.execute(insert(reservations), without_nul(values))
 
     async def _take_signed(self, connection: AsyncConnection, fact: SignedValueReceived) -> None:
         """A value that came without its session may come again with it."""
-        adding = self._insert(signed_values).values(_storable(fact.model_dump()))
+        adding = self._database.insert(signed_values).values(without_nul(fact.model_dump()))
         news = adding.excluded
         statement = adding.on_conflict_do_update(
             index_elements=["station_id", "sha256"],
@@ -151,8 +170,8 @@ class StationRecordStore:
     async def _add(
         self, connection: AsyncConnection, table: Table, values: dict[str, object]
     ) -> None:
-        statement = self._insert(table).values(_storable(values)).on_conflict_do_nothing()
-        await connection.execute(statement)
+        adding = self._database.insert(table).values(without_nul(values))
+        await connection.execute(adding.on_conflict_do_nothing())
 
 
 async def _jobs(connection: AsyncConnection, wanted: Any, limit: int) -> list[JobRecord]:
@@ -165,7 +184,7 @@ def _job(row: Row[Any]) -> JobRecord:
         JobStep(at=datetime.fromisoformat(at), status=status, detail=detail)
         for at, status, detail in row.steps
     )
-    return JobRecord(**{**_values(row), "kind": JobKind(row.kind), "steps": steps})
+    return JobRecord(**{**values_of(row), "kind": JobKind(row.kind), "steps": steps})
 
 
 def _job_row(job: JobRecord) -> dict[str, Any]:
@@ -174,19 +193,4 @@ def _job_row(job: JobRecord) -> dict[str, Any]:
 
 
 def _reservation(row: Row[Any]) -> ReservationRecord:
-    return ReservationRecord(**{**_values(row), "status": ReservationStatus(row.status)})
-
-
-def _values(row: Row[Any]) -> dict[str, Any]:
-    return dict(row._mapping)  # noqa: SLF001 - public in SQLAlchemy, despite its name
-
-
-def _storable(values: dict[str, Any]) -> dict[str, Any]:
-    """PostgreSQL stores no NUL character, and a station may send one."""
-    return {key: _without_nul(value) for key, value in values.items()}
-
-
-def _without_nul(value: Any) -> Any:
-    if isinstance(value, str):
-        return value.replace("\x00", "")
-    return [_without_nul(item) for item in value] if isinstance(value, list) else value
+    return ReservationRecord(**{**values_of(row), "status": ReservationStatus(row.status)})

@@ -182,6 +182,7 @@ station_jobs = Table(
     Column("detail", Text, nullable=False),
     Column("steps", JSON, nullable=False),
     Index("ix_station_jobs_station_begun", "station_id", "begun_at"),
+    Index("ix_station_jobs_changed", "changed_at"),
 )
 
 reservations = Table(
@@ -197,6 +198,7 @@ reservations = Table(
     Column("transaction_id", BigInteger),
     Column("reserved_at", UtcDateTime),
     Column("changed_at", UtcDateTime, nullable=False),
+    Index("ix_reservations_changed", "changed_at"),
 )
 
 security_events = Table(
@@ -210,6 +212,7 @@ security_events = Table(
     Column("told_at", Text, nullable=False),
     Column("received_at", UtcDateTime, nullable=False),
     Index("ix_security_events_station_received", "station_id", "received_at"),
+    Index("ix_security_events_received", "received_at"),
 )
 
 signed_values = Table(
@@ -226,6 +229,7 @@ signed_values = Table(
     Column("received_at", UtcDateTime, nullable=False),
     UniqueConstraint("station_id", "sha256", name="uq_signed_values_station_sha256"),
     Index("ix_signed_values_session", "session_id"),
+    Index("ix_signed_values_received", "received_at"),
 )
 
 refusals = Table(

@@ -10,8 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import RowMapping, delete, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import RowMapping, Table, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.outbox.records import Counts, Outgoing, Queued, Slot, State, Transaction
@@ -19,6 +18,7 @@ from gateway.outbox.tables import latest, messages, settings, transactions
 from shared.store import Database, open_database
 
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
+PRUNED_AT_ONCE = 1_000
 
 
 async def open_outbox(url: str) -> "Outbox":
@@ -46,7 +46,7 @@ class Outbox:
     async def writing(self) -> AsyncIterator["Batch"]:
         """Write several things that belong together: all of them are kept, or none."""
         async with self._one_writer, self._database.transaction() as connection:
-            batch = Batch(connection)
+            batch = Batch(self._database, connection)
             yield batch
         for uplink in batch.touched:
             self.bell(uplink).set()
@@ -104,12 +104,18 @@ class Outbox:
         rows = await self._rows(select(settings).where(settings.c.uplink == uplink))
         return {row["name"]: row["value"] for row in rows}
 
-    async def prune(self, *, before: datetime) -> None:
-        """Forget messages that a backend answered before a moment; failed ones are kept."""
+    async def prune(self, *, before: datetime) -> int:
+        """Forget some messages that a backend answered before a moment, and return how many.
+
+        0 = that was all. Failed ones are kept. Few at a time, because others wait to write.
+        """
         done = (State.ANSWERED.value, State.EXPIRED.value)
-        old = (messages.c.state.in_(done), messages.c.settled_at < _text(before))
+        old = select(messages.c.id).where(
+            messages.c.state.in_(done), messages.c.settled_at < _text(before)
+        )
+        some = messages.c.id.in_(old.order_by(messages.c.id).limit(PRUNED_AT_ONCE))
         async with self._one_writer, self._database.transaction() as connection:
-            await connection.execute(delete(messages).where(*old))
+            return (await connection.execute(delete(messages).where(some))).rowcount
 
     async def _rows(self, query: Any) -> list[RowMapping]:
         async with self._database.transaction() as connection:
@@ -119,7 +125,8 @@ class Outbox:
 class Batch:
     """Things that are written together. Repetitions change nothing."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, database: Database, connection: AsyncConnection) -> None:
+        self._database = database
         self._connection = connection
         self.touched: set[str] = set()
 
@@ -233,10 +240,9 @@ class Batch:
             update(transactions).where(transactions.c.key == key).values(**values)
         )
 
-    async def _insert_new(self, table: Any, values: dict[str, Any]) -> None:
-        is_sqlite = self._connection.dialect.name == "sqlite"
-        insert: Any = sqlite.insert if is_sqlite else postgresql.insert
-        await self._connection.execute(insert(table).values(**values).on_conflict_do_nothing())
+    async def _insert_new(self, table: Table, values: dict[str, Any]) -> None:
+        adding = self._database.insert(table).values(**values)
+        await self._connection.execute(adding.on_conflict_do_nothing())
 
 
 def _text(moment: datetime) -> str:
