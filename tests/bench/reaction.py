@@ -65,11 +65,11 @@ class Fleet:
         """When the first new limit of a step arrived."""
         self.stations: list[LoadStation] = []
 
-    def heard(self, station: LoadStation, action: str, payload: dict[str, Any]) -> None:
+    def heard(self, station: LoadStation, action: str, payload: bytes) -> None:
         """Take the limit of a lease (the base profile has no duration)."""
         if action != "SetChargingProfile":
             return
-        schedule = payload["csChargingProfiles"]["chargingSchedule"]
+        schedule = json.loads(payload)["csChargingProfiles"]["chargingSchedule"]
         if "duration" in schedule:
             limit_a = schedule["chargingSchedulePeriod"][0]["limit"]
             self.limits[station.identity] = limit_a

@@ -5,7 +5,6 @@ import random
 import ssl
 import time
 from dataclasses import dataclass
-from typing import Any
 
 from tests.bench import frames
 from tests.bench.station import LoadStation
@@ -173,9 +172,7 @@ class Talker:
         self.is_admitted = self._is_waiting = False
         self._gone.set()
 
-    def _called(self, _station: LoadStation, action: str, payload: dict[str, Any]) -> None:
+    def _called(self, _station: LoadStation, action: str, payload: bytes) -> None:
         self.calls_heard += 1
-        if action == "SetChargingProfile":
-            schedule = payload["csChargingProfiles"]["chargingSchedule"]
-            if "duration" in schedule:
-                self.limited_at = time.monotonic()
+        if action == "SetChargingProfile" and b'"duration"' in payload:
+            self.limited_at = time.monotonic()

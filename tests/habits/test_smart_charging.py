@@ -157,7 +157,7 @@ async def test_habit_34_limits_are_rounded_down_to_one_decimal_without_float_noi
     await order(core, 1, granted)
     (period,) = periods(last(station))
     assert period["limit"] == sent
-    assert f'"limit": {sent:g}' in station.sent[-1].replace(".0,", ",").replace(".0}", "}")
+    assert f'"limit":{sent:g}' in station.sent[-1].replace(".0,", ",").replace(".0}", "}")
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
-from ocpp_server.domain.frames import Call, ErrorCode, Payload
+from ocpp_server.domain.frames import Call, ErrorCode, Payload, payload_text_of
 from shared.contracts.ocpp import CallResult
 
 
@@ -57,9 +57,15 @@ class StationReply:
 
     outcome: CallResult
     payload: dict[str, Any] | None = None
-    payload_text: str | None = None
+    text: str = ""
+    """The whole frame as it came, of an answer."""
     error_code: str | None = None
     error_description: str | None = None
+
+    @property
+    def payload_text(self) -> str | None:
+        """The payload as the station wrote it, byte for byte."""
+        return payload_text_of(self.text) if self.text else None
 
     @property
     def status(self) -> str | None:

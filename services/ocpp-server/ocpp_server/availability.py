@@ -24,7 +24,7 @@ _MOST_CONNECTORS = 64
 _NOBODY = StationReply(
     outcome=CallResult.ANSWERED,
     payload={"status": "Rejected"},
-    payload_text='{"status":"Rejected"}',
+    text='[3,"",{"status":"Rejected"}]',
 )
 """For a station without any connector that is known, and that must not be asked for 0."""
 
@@ -36,9 +36,8 @@ async def call_as_taken(
     payload = orjson.loads(payload_text)
     if action != _ACTION or whole_number(payload, "connectorId") != 0:
         return await station.call_text(action, payload_text, timeout_s=timeout_s)
-    model = station.facilities.habits.model_of(station.id, station.view).model
     replies = []
-    if model.takes_availability_of_all:
+    if station.model.takes_availability_of_all:
         reply = await station.call_text(action, payload_text, timeout_s=timeout_s)
         if not _is_refused(reply):
             return reply

@@ -39,14 +39,16 @@ class Driver:
         """It booted, or has had the time to."""
         self._wake = asyncio.Event()
         self.limits = Limits(station, facilities, wake=self._wake.set)
-        self.setup = Setup(station, facilities, wake=self._wake.set)
+        self.setup = Setup(station, facilities, wake=self._look_at_setup)
+        self._is_set_up = False
+        """Setting up had no next step, and nothing of it has changed since."""
 
     def booted(self) -> None:
         """The station was accepted: everything is sent again, a reboot may have lost it."""
         self._is_ready = True
         self.limits.send_again()
         self.setup.send_again()
-        self._wake.set()
+        self._look_at_setup()
 
     def ask_for(self, message: str) -> None:
         """Have the station send a message."""
@@ -57,7 +59,7 @@ class Driver:
     def site_changed(self) -> None:
         """Look again at what must be sent."""
         self.limits.site_changed()
-        self._wake.set()
+        self._look_at_setup()
 
     def sweep(self) -> None:
         """Look at the time."""
@@ -65,12 +67,13 @@ class Driver:
         if self._station.known and not self._is_ready and now - self._connected_at >= BOOT_GRACE_S:
             self._is_ready = True
             self._wake.set()
-            model = self._habits.model_of(self._station.id, self._station.view).model
-            if self._habits.may_ask_to_boot(self._station.id, model, now):
+            if self._habits.may_ask_to_boot(self._station.id, self._station.model, now):
                 self.ask_for("BootNotification")
             self.ask_for("StatusNotification")
-        if self.limits.is_due(now) or self.setup.is_waiting:
+        if self.limits.is_due(now):
             self._wake.set()
+        if self.setup.is_waiting:
+            self._look_at_setup()
 
     async def run(self) -> None:
         """Do what is to be done, until cancelled."""
@@ -91,7 +94,17 @@ class Driver:
             return self._trigger
         if not self._is_ready:
             return None
-        return self.limits.next_step() or self.setup.next_step()
+        return self.limits.next_step() or self._next_of_setup()
+
+    def _next_of_setup(self) -> Step | None:
+        """Looking takes its time, so that it is not done again for every limit."""
+        step = None if self._is_set_up else self.setup.next_step()
+        self._is_set_up = step is None
+        return step
+
+    def _look_at_setup(self) -> None:
+        self._is_set_up = False
+        self._wake.set()
 
     async def _trigger(self) -> None:
         message = self._wanted_triggers.pop(0)

@@ -62,4 +62,6 @@ class Duty:
         if form is None or now < self.base_not_before:
             return False
         known = self.base_form
-        return self.base != wanted or known is None or known.base_shape != form.base_shape
+        if known is None or self.base != wanted:
+            return True
+        return known is not form and known.base_shape != form.base_shape

@@ -4,6 +4,8 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 from ocpp_server.answers import StationReply
 from ocpp_server.domain.configuration import entries_of, number_in, value_in
 from ocpp_server.domain.profile_forms import (
@@ -43,6 +45,8 @@ class ProfileSender:
         self._habits = facilities.habits
         self._cascade: Cascade | None = None
         self._model_name = ""
+        self._learned: Form | None = None
+        """The way that the habits know to work here."""
 
     @property
     def is_ready(self) -> bool:
@@ -66,7 +70,7 @@ class ProfileSender:
 
     async def prepare(self) -> None:
         """Ask what the station can do; without an answer it gets ampere and the usual levels."""
-        named = self._habits.model_of(self._station.id, self._station.view)
+        named = self._station.named_model
         told: dict[str, str | None] = {}
         limit = named.model.keys_per_question or len(_KEYS)
         for at in range(0, len(_KEYS) if named.model.answers_configuration else 0, limit):
@@ -82,7 +86,7 @@ class ProfileSender:
             units=(unit,) if unit else rate_units(value_in(told, RATE_UNIT_KEY)),
             has_one_connector=self._has_one_connector(number_in(told, CONNECTORS_KEY)),
         )
-        self._model_name = named.name
+        self._model_name, self._learned = named.name, None
         proved = self._habits.form_of(self._station.id, named.name)
         self._cascade = Cascade(ways, proved=proved)
 
@@ -100,15 +104,22 @@ class ProfileSender:
             form = cascade.current(has_transaction=has_transaction)
             if form is None:
                 break
-            reply = await self._station.call("SetChargingProfile", build(form))
+            text = orjson.dumps(build(form)).decode()
+            reply = await self._station.call_text("SetChargingProfile", text)
             if reply.status == "Accepted":
                 cascade.accepted(form)
-                self._habits.form_worked(self._station.id, self._model_name, form)
+                self._learn(form)
                 return reply, form
             if not _is_refused(reply) or not cascade.refused(form, has_transaction=has_transaction):
                 return reply, form
             logger.debug("%s refuses %s", self._station.id, form)
         return NEEDS_TRANSACTION, None
+
+    def _learn(self, form: Form) -> None:
+        """Have the habits remember the way that works; once is enough."""
+        if form != self._learned:
+            self._learned = form
+            self._habits.form_worked(self._station.id, self._model_name, form)
 
     def _has_one_connector(self, told: int | None) -> bool:
         return told == 1 if told is not None else len(self._station.evses) == 1

@@ -112,7 +112,7 @@ class Setup:
 
     @property
     def _model(self) -> NamedModel:
-        return self._facilities.habits.model_of(self._station.id, self._station.view)
+        return self._station.named_model
 
     def _wishes(self) -> dict[str, str]:
         view = self._station.view

@@ -11,7 +11,7 @@ from typing import Any
 from ocpp_server.answers import CallHandler, StationReply
 from ocpp_server.conversation import Conversation
 from ocpp_server.domain.connector import Connector, StationMemory
-from ocpp_server.domain.model import Identity
+from ocpp_server.domain.model import Identity, Model
 from ocpp_server.domain.site_view import NO_EVSES, SiteView
 from ocpp_server.domain.tokens import INVALID, id_tag_info
 from ocpp_server.driver import Driver
@@ -61,6 +61,11 @@ class Station:
         """Numbers the frames of this connection that a backend gets."""
 
     @property
+    def model(self) -> Model:
+        """Its habits."""
+        return self.named_model.model
+
+    @property
     def view(self) -> SiteView:
         """The present site."""
         return self.facilities.view
@@ -71,12 +76,8 @@ class Station:
         """Its EVSEs by connector; none while it is held."""
         self.backend_evse = next((e for e in self.evses.values() if e.backend is not None), None)
         """The first EVSE that a backend bills, for frames that name no connector."""
-        self._look_at_model()
-
-    def _look_at_model(self) -> None:
-        model = self.facilities.habits.model_of(self.id, self.view).model
-        self.local_time = model.local_time
-        """Whether its timestamps are of the place instead of UTC."""
+        self.named_model = self.facilities.habits.model_of(self.id, self.view)
+        """Looked up again when it introduces itself."""
 
     def connector(self, number: int) -> Connector:
         """Return what is known of a configured connector."""
@@ -148,7 +149,7 @@ class Station:
             self.facilities.habits.introduced(
                 self.id, Identity.told(event.vendor, event.model, event.firmware)
             )
-            self._look_at_model()
+            self.named_model = self.facilities.habits.model_of(self.id, self.view)
             self.driver.booted()
         return self.known
 

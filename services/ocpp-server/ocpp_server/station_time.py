@@ -20,7 +20,7 @@ ReadTime: TypeAlias = Callable[[object], datetime | None]
 
 def time_reader(station: Station) -> ReadTime:
     """Return how the timestamps of a message that arrives now are read."""
-    local_time = station.local_time
+    local_time = station.model.local_time
     if local_time is LocalTime.NEVER:
         return parse_timestamp
     zone = zone_named(station.view.site.time_zone)

@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 
 from ocpp_server.domain.jitter import spread
+from ocpp_server.habits import Habits
+from ocpp_server.station import Station
 from shared.contracts.charging import (
     ApplySetpoint,
     ClearProfiles,
@@ -449,3 +451,45 @@ async def test_a_limit_that_comes_during_the_setting_up_goes_out_next(core: Core
     frame = next(f for f in station.frames() if f[0] == 2 and f[2] == "ChangeConfiguration")
     station.say(f'[3,"{frame[1]}",{{"status":"Accepted"}}]')
     await eventually(lambda: levels(station)[-1] == (1, 16.0))
+
+
+async def test_a_limit_looks_at_the_setting_up_only_when_that_may_have_changed(
+    core: Core, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    station = await set_up(core)
+    setup = connected(core).driver.setup
+    looks: list[int] = []
+    look = setup.next_step
+    monkeypatch.setattr(setup, "next_step", lambda: looks.append(1) or look())
+    await order(core, 1, 10)
+    await outcome(core, 1)
+    await idle(station)
+    assert looks == []
+    core.registry.site_changed(site_of(revision=2))
+    await idle(station)
+    assert looks == [1]
+    await station.boot()
+    await idle(station)
+    assert len(looks) > 1
+
+
+async def test_the_way_that_works_is_learned_once_for_each_boot(
+    core: Core, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learned: list[str] = []
+    monkeypatch.setattr(Habits, "form_worked", lambda _self, name, *_: learned.append(name))
+    station = await set_up(core)
+    await order(core, 1, 10)
+    await order(core, 2, 11)
+    await outcome(core, 2)
+    assert learned == ["CP1"]
+    await station.boot()
+    await idle(station)
+    assert learned == ["CP1", "CP1"]
+
+
+def connected(core: Core) -> Station:
+    """Return the station as the core sees it."""
+    station = core.registry.station("CP1")
+    assert station is not None
+    return station

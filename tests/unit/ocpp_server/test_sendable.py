@@ -29,6 +29,13 @@ def test_it_is_rounded_down() -> None:
     assert of(10.9, Model(whole_amps=True)) == Sendable(limit=Limit(limit_a=10.0))
 
 
+def test_the_same_limit_is_another_one_for_another_model() -> None:
+    assert of(10.9) == Sendable(limit=Limit(limit_a=10.9))
+    assert of(10.9, Model(whole_amps=True)) == Sendable(limit=Limit(limit_a=10.0))
+    assert of(0) == Sendable(limit=Limit(limit_a=0.0))
+    assert of(0, Model(never_zero=True)).limit == Limit(limit_a=8.0)
+
+
 def test_between_zero_and_six_is_zero() -> None:
     assert of(5.9) == Sendable(limit=Limit(limit_a=0.0))
 

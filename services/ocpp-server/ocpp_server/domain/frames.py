@@ -62,7 +62,13 @@ class CallResult:
 
     message_id: MessageId
     payload: Payload
-    payload_text: str
+    text: str
+    """The whole frame as it came."""
+
+    @property
+    def payload_text(self) -> str:
+        """The payload as the station wrote it, byte for byte."""
+        return payload_text_of(self.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +151,7 @@ def _call(message_id: MessageId, elements: list[Any], text: str) -> Frame:
 
 def _call_result(message_id: MessageId, elements: list[Any], text: str) -> Frame:
     payload = elements[2] if len(elements) > 2 else None
-    if not isinstance(payload, dict):
-        return CallResult(message_id, {}, "{}")
-    return CallResult(message_id, payload, raw_element(text, 2))
+    return CallResult(message_id, payload if isinstance(payload, dict) else {}, text)
 
 
 def _call_error(message_id: MessageId, elements: list[Any]) -> CallError:
@@ -186,6 +190,12 @@ def raw_element(text: str, index: int) -> str:
             return "{}"
     raw = text[start:end]
     return "{}" if raw == "null" else raw
+
+
+def payload_text_of(answer: str) -> str:
+    """Return the payload of an answer as the station wrote it; ``{}`` for what is no object."""
+    raw = raw_element(answer, 2)
+    return raw if raw.startswith("{") else "{}"
 
 
 def encode_call(message_id: str, action: str, payload_text: str) -> str:

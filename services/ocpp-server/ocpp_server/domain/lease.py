@@ -4,13 +4,13 @@ All moments are seconds of a monotonic clock.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ocpp_server.domain.profiles import Limit
 from shared.contracts.charging import ApplySetpoint
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
+class Held(NamedTuple):
     """What the box is known to have confirmed."""
 
     limit: Limit

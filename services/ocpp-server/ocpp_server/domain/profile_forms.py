@@ -6,6 +6,7 @@ that (one level, no end) is not offered: a station that takes nothing else is on
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from ocpp_server.domain.model import Levels, Model, NumberPhases, Purpose, RateUnit, Schedule
 
@@ -114,7 +115,13 @@ def forms(
         for variant in _variants(first, model, units):
             for pair in dict.fromkeys((pairs[0], pairs[-1])):
                 found[replace(variant, levels=pair)] = None
-    return tuple(found)
+    return _shared(tuple(found))
+
+
+@lru_cache(maxsize=256)
+def _shared(ways: tuple[Form, ...]) -> tuple[Form, ...]:
+    """Return the same object for the same ways: a garage has hundreds of stations of one model."""
+    return ways
 
 
 def _is_relative(model: Model, purpose: Purpose) -> bool:
@@ -158,8 +165,10 @@ class Cascade:
 
     def current(self, *, has_transaction: bool) -> Form | None:
         """Return the way to try; ``None`` when there is one only while a transaction runs."""
-        usable = (w for w in self._ways[self._at :] if has_transaction or w.purpose != Purpose.TX)
-        return next(usable, None)
+        for way in self._ways[self._at :]:
+            if has_transaction or way.purpose is not Purpose.TX:
+                return way
+        return None
 
     def accepted(self, way: Form) -> None:
         """A limit was taken in this way."""

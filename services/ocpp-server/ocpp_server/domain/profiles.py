@@ -4,9 +4,9 @@ The base has no end: it is what a box may draw when it hears nothing. The lease 
 one profile with it, and ends by itself. ``profile_forms`` says in which ways that can be told.
 """
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from ocpp_server.domain.model import NumberPhases, Purpose, RateUnit
 from ocpp_server.domain.profile_forms import Form
@@ -21,8 +21,7 @@ EARLIER_S = 60
 """Some stations ignore a schedule that starts in the future of their own clock (5.5, 37)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limit:
+class Limit(NamedTuple):
     """What a connector may draw, per phase."""
 
     limit_a: float
@@ -32,8 +31,7 @@ class Limit:
     """For how many phases watts are counted; ``None`` = those to use, or all that are wired."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outlet:
+class Outlet(NamedTuple):
     """Where a limit is to hold."""
 
     connector: int
@@ -42,10 +40,14 @@ class Outlet:
     transaction_since: datetime | None = None
 
 
+_floor_to = lru_cache(maxsize=4_096)(floor_to)
+"""Many stations are told the same few limits, and its exact arithmetic takes its time."""
+
+
 def sendable_a(limit_a: float, *, whole_amps: bool) -> float:
     """Round a current down to what a box takes: 0.1 A or 1 A, and nothing between 0 and 6 A (5.5,
     34 and 39)."""
-    rounded = floor_to(limit_a, 1.0 if whole_amps else 0.1)
+    rounded = _floor_to(limit_a, 1.0 if whole_amps else 0.1)
     return rounded if rounded >= MINIMUM_CHARGING_A else 0.0
 
 
@@ -135,7 +137,7 @@ def _period(start_s: int, limit: Limit, form: Form, *, wired: int) -> dict[str, 
     value = limit.limit_a
     if form.unit is RateUnit.WATTS:
         value *= NOMINAL_VOLTAGE_V * (limit.phases or limit.watts_phases or wired)
-    period: dict[str, Any] = {"startPeriod": start_s, "limit": floor_to(value, 0.1)}
+    period: dict[str, Any] = {"startPeriod": start_s, "limit": _floor_to(value, 0.1)}
     if form.number_phases is NumberPhases.ALWAYS:
         period["numberPhases"] = limit.phases or wired
     elif form.number_phases is NumberPhases.AS_ORDERED and limit.phases is not None:

@@ -1,6 +1,7 @@
 """From what is granted to what can be told to a box, which is never more; and whether it heeds."""
 
-from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 from ocpp_server.domain.meter_values import Reading
 from ocpp_server.domain.model import Model, NumberPhases, RateUnit, WattsPhases
@@ -16,8 +17,7 @@ LATE_S = 20.0
 TOLERANCE_A = 1.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sendable:
+class Sendable(NamedTuple):
     """What to send, and why that is not what was ordered."""
 
     limit: Limit | None
@@ -38,17 +38,22 @@ def sendable(
         and (model.number_phases is NumberPhases.NEVER)
     ):
         return Sendable(limit=None, refusal="it cannot be told how many phases to use")
-    limit_a = sendable_a(wanted.limit_a, whole_amps=model.whole_amps)
-    refusal = None
-    if limit_a == 0 and model.never_zero:
-        limit_a = evse.min_a
-        refusal = f"this model faults at 0 A; it is left at {limit_a:g} A"
     counted = None
     if form is not None and form.unit is RateUnit.WATTS and wanted.phases is None:
         counted = watts_phases(model, measured, wired=evse.phases)
-    return Sendable(
-        limit=Limit(limit_a=limit_a, phases=wanted.phases, watts_phases=counted), refusal=refusal
-    )
+    zero_as_a = evse.min_a if model.never_zero else None
+    return _rounded(wanted, counted, whole_amps=model.whole_amps, zero_as_a=zero_as_a)
+
+
+@lru_cache(maxsize=4_096)  # many stations are told the same few limits
+def _rounded(
+    wanted: Limit, counted: int | None, *, whole_amps: bool, zero_as_a: float | None
+) -> Sendable:
+    limit_a, refusal = sendable_a(wanted.limit_a, whole_amps=whole_amps), None
+    if limit_a == 0 and zero_as_a is not None:
+        limit_a, refusal = zero_as_a, f"this model faults at 0 A; it is left at {zero_as_a:g} A"
+    limit = Limit(limit_a=limit_a, phases=wanted.phases, watts_phases=counted)
+    return Sendable(limit=limit, refusal=refusal)
 
 
 def watts_phases(model: Model, measured: PhaseAmps | None, *, wired: int) -> int:
