@@ -28,10 +28,13 @@ class Problem:
                 pairs.append((row, evse))
                 row = parents[row]
         sorted_pairs = np.array(sorted(pairs), dtype=np.intp)
-        self.members = Members(row=sorted_pairs[:, 0], evse=sorted_pairs[:, 1])
+        unit = [rng.choice([1.0, 1.0, 230.0]) for _ in range(self.rows)]
+        load = [unit[row] * rng.choice([1.0, 1.0, 3.0]) for row, _ in sorted(pairs)]
+        self.members = Members(row=sorted_pairs[:, 0], evse=sorted_pairs[:, 1], load=np.array(load))
         self.lo = np.array([rng.choice([0.0, 0.0, 6.0]) for _ in range(self.count)])
         self.hi = self.lo + np.array([rng.choice([0.0, 4.0, 10.0, 26.0]) for _ in self.lo])
         self.weight = np.array([rng.choice([1.0, 1.0, 2.0, 0.5]) for _ in self.lo])
+        self.offset = np.array([rng.choice([0.0, 0.0, -40.0, 8.0]) for _ in self.lo])
         base = self.members.row_sums(self.lo, self.rows)
         self.room = base + np.array([rng.choice([0.0, 5.0, 20.0, 60.0]) for _ in base])
 
@@ -41,8 +44,13 @@ class Problem:
             lo=self.lo,
             hi=self.hi,
             weight=self.weight,
+            offset=self.offset,
             room=self.room if room is None else room,
         )
+
+    def levels(self, amps: Floats) -> Floats:
+        """The level at which each would have what it has, were there no bounds."""
+        return (amps - self.offset) / self.weight
 
 
 @settings(max_examples=300, deadline=None)
@@ -62,7 +70,7 @@ def test_nobody_could_have_more_without_taking_from_one_with_less(seed: int) -> 
     problem = Problem(seed)
     filled = problem.filled()
     amps, sums = filled.amps, problem.members.row_sums(filled.amps, problem.rows)
-    level = amps / problem.weight
+    level = problem.levels(amps)
     for evse in range(problem.count):
         if amps[evse] >= problem.hi[evse] - EPSILON:
             assert filled.row[evse] == UNBOUND
@@ -81,7 +89,7 @@ def test_more_supply_never_lowers_the_least(seed: int) -> None:
     problem = Problem(seed)
     more = problem.room + np.array([Random(seed + r).choice([0, 3]) for r in range(problem.rows)])
     before, after = problem.filled().amps, problem.filled(more).amps
-    assert (after / problem.weight).min() >= (before / problem.weight).min() - EPSILON
+    assert problem.levels(after).min() >= problem.levels(before).min() - EPSILON
 
 
 @settings(max_examples=200, deadline=None)
@@ -90,13 +98,18 @@ def test_the_order_of_evses_does_not_matter(seed: int) -> None:
     problem = Problem(seed)
     order = np.random.default_rng(seed).permutation(problem.count)
     place = np.argsort(order)
-    pairs = sorted(zip(problem.members.row, place[problem.members.evse], strict=True))
-    shuffled = np.array(pairs, dtype=np.intp)
+    columns = (problem.members.row, place[problem.members.evse], problem.members.load)
+    row, evse, load = zip(*sorted(zip(*columns, strict=True)), strict=True)
     amps = fill(
-        Members(row=shuffled[:, 0], evse=shuffled[:, 1]),
+        Members(
+            row=np.array(row, dtype=np.intp),
+            evse=np.array(evse, dtype=np.intp),
+            load=np.array(load),
+        ),
         lo=problem.lo[order],
         hi=problem.hi[order],
         weight=problem.weight[order],
+        offset=problem.offset[order],
         room=problem.room,
     ).amps
     assert np.allclose(amps[place], problem.filled().amps, atol=EPSILON)
@@ -112,15 +125,17 @@ def test_admission_is_that_of_asking_one_by_one(seed: int) -> None:
     granted = admit(problem.members, order=order, need=need, room=room)
     left, expected = room.copy(), np.zeros(problem.count, dtype=bool)
     for evse in order:
-        own = problem.members.row[problem.members.evse == evse]
-        if need[evse] <= 0 or (left[own] >= need[evse] - EPSILON).all():
+        mine = problem.members.evse == evse
+        own, taken = problem.members.row[mine], problem.members.load[mine] * need[evse]
+        if need[evse] <= 0 or (left[own] >= taken - EPSILON).all():
             expected[evse] = True
-            left[own] -= need[evse]
+            left[own] -= taken
     assert granted.tolist() == expected.tolist()
 
 
 def test_who_loads_no_row_has_his_maximum() -> None:
-    nothing = Members(row=np.array([], dtype=np.intp), evse=np.array([], dtype=np.intp))
+    nowhere = np.array([], dtype=np.intp)
+    nothing = Members(row=nowhere, evse=nowhere, load=np.array([]))
     filled = fill(
         nothing, lo=np.zeros(1), hi=np.full(1, 16.0), weight=np.ones(1), room=np.array([5.0])
     )

@@ -20,15 +20,16 @@ def admit(members: Members, *, order: Ints, need: Floats, room: Floats) -> Bools
     rank[order] = np.arange(len(order))
     mine = members.among(undecided)
     by_rank = np.lexsort((rank[mine.evse], mine.row))
-    row, evse = mine.row[by_rank], mine.evse[by_rank]
+    row, evse, load = mine.row[by_rank], mine.evse[by_rank], mine.load[by_rank]
     room = room + TOLERANCE_A
     while undecided.any():
-        wanted = np.where(undecided, need, 0.0)[evse]
+        wanted = load * np.where(undecided, need, 0.0)[evse]
         fits = _all_of(evse, _running(row, wanted) <= room[row], len(need))
         fits_alone = _all_of(evse, wanted <= room[row], len(need))
         accepted = undecided & (fits | (need <= 0))
         granted |= accepted
-        room = room - sum_by_row(row, np.where(accepted, need, 0.0)[evse], len(room))
+        taken = load * np.where(accepted, need, 0.0)[evse]
+        room = room - sum_by_row(row, taken, len(room))
         undecided &= ~accepted & fits_alone
     return granted
 

@@ -2,7 +2,8 @@
 
 ``fill`` raises one level in every EVSE until a row is full or the EVSE has its maximum, so that
 nobody can be given more without taking it from somebody with less (lexicographic max-min), on all
-rows of the tree at once and exactly. It knows neither minimum currents nor steps.
+rows at once and exactly. What the level means is the policy's business: an EVSE at level ``l`` has
+``offset + weight * l``. It knows neither minimum currents nor steps.
 """
 
 from dataclasses import dataclass
@@ -17,25 +18,28 @@ UNBOUND = -1
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Members:
-    """Which EVSE loads which row, as parallel arrays sorted by row."""
+    """Which EVSE loads which row how much, as parallel arrays sorted by row."""
 
     row: Ints
     evse: Ints
+    load: Floats
+    """What one ampere of the EVSE is on the row: 1 A of a phase, 230 W of each phase in use."""
 
     @classmethod
     def of(cls, model: SiteModel, usage: Floats) -> "Members":
         """Keep the pairs on phases that are in use (``usage`` is N x 3, 1.0 = in use)."""
         used = usage[model.pair_evse, model.pair_phase] > 0
-        return cls(row=model.pair_row[used], evse=model.pair_evse[used])
+        row, evse = model.pair_row[used], model.pair_evse[used]
+        return cls(row=row, evse=evse, load=np.ones(len(row)))
 
     def among(self, chosen: Bools) -> "Members":
         """Keep the pairs of chosen EVSEs."""
         kept = chosen[self.evse]
-        return Members(row=self.row[kept], evse=self.evse[kept])
+        return Members(row=self.row[kept], evse=self.evse[kept], load=self.load[kept])
 
     def row_sums(self, amps: Floats, rows: int) -> Floats:
         """Add up one current per EVSE on every row."""
-        return sum_by_row(self.row, amps[self.evse], rows)
+        return sum_by_row(self.row, self.load * amps[self.evse], rows)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -46,13 +50,23 @@ class Filled:
     row: Ints
 
 
-def fill(members: Members, *, lo: Floats, hi: Floats, weight: Floats, room: Floats) -> Filled:
-    """Share ``room`` (A per row) among EVSEs as ``clip(weight * level, lo, hi)``.
+def fill(
+    members: Members,
+    *,
+    lo: Floats,
+    hi: Floats,
+    weight: Floats,
+    room: Floats,
+    offset: Floats | None = None,
+) -> Filled:
+    """Share ``room`` (in each row's unit) among EVSEs as ``clip(offset + weight * level, lo, hi)``.
 
-    ``lo`` is granted unseen: where it alone exceeds a row, its members stay at ``lo``.
+    ``lo`` is granted unseen: where it alone exceeds a row, its members stay at ``lo``. Levels may
+    be negative. Without ``offset`` shares are in proportion to the weights.
     """
+    offset = np.zeros(len(hi)) if offset is None else offset
     amps, bound = hi.copy(), np.full(len(hi), UNBOUND)
-    curve = _Curve(members, lo, hi, weight)
+    curve = _Curve(members, lo=lo, hi=hi, weight=weight, offset=offset)
     is_open = np.zeros(len(hi), dtype=bool)
     is_open[members.evse] = True
     room = room.copy()
@@ -61,8 +75,9 @@ def fill(members: Members, *, lo: Floats, hi: Floats, weight: Floats, room: Floa
         own = np.full(len(hi), np.inf)
         np.minimum.at(own, members.evse, level[members.row])
         row = _bottlenecks(members, level, own, is_open)
-        settled = is_open & ((row != UNBOUND) | (own * weight >= hi))
-        given = np.clip(own * weight, lo, hi)
+        reached = offset + own * weight
+        settled = is_open & ((row != UNBOUND) | (reached >= hi))
+        given = np.clip(reached, lo, hi)
         amps[settled] = given[settled]
         bound[settled] = np.where(given[settled] < hi[settled] - TOLERANCE_A, row[settled], UNBOUND)
         room -= members.row_sums(np.where(settled, amps, 0.0), len(room))
@@ -89,14 +104,17 @@ def _bottlenecks(members: Members, level: Floats, own: Floats, is_open: Bools) -
 class _Curve:
     """For every row the piecewise linear sum of its members' currents over the level."""
 
-    def __init__(self, members: Members, lo: Floats, hi: Floats, weight: Floats) -> None:
+    def __init__(
+        self, members: Members, *, lo: Floats, hi: Floats, weight: Floats, offset: Floats
+    ) -> None:
         row = np.concatenate([members.row, members.row])
         evse = np.concatenate([members.evse, members.evse])
+        load = np.concatenate([members.load, -members.load])
         starts = np.arange(len(row)) < len(members.row)
-        at = np.where(starts, lo[evse], hi[evse]) / weight[evse]
+        at = (np.where(starts, lo[evse], hi[evse]) - offset[evse]) / weight[evse]
         order = np.lexsort((at, row))
         self._row, self._evse, self._at = row[order], evse[order], at[order]
-        self._slope = np.where(starts[order], 1.0, -1.0) * weight[self._evse]
+        self._slope = load[order] * weight[self._evse]
         self._is_first = np.ones(len(row), dtype=bool)
         self._is_first[1:] = self._row[1:] != self._row[:-1]
         self._first = np.flatnonzero(self._is_first)
@@ -119,7 +137,7 @@ class _Curve:
         has_open = np.zeros(len(room), dtype=bool)
         has_open[self._members.row[is_open[self._members.evse]]] = True
         level[~has_open] = np.inf
-        level[has_open & (base >= room - TOLERANCE_A)] = 0.0
+        level[has_open & (base >= room - TOLERANCE_A)] = -np.inf
         return level
 
     def _segment_sums(self, values: Floats) -> Floats:
