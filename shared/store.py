@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Table, event, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as ConnectionsExhausted
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -60,7 +61,7 @@ class Database:
             if error.connection_invalidated or "locked" in str(error.orig):
                 raise StoreUnavailable(f"database: {type(error.orig).__name__}") from error
             raise
-        except (OSError, TimeoutError) as error:
+        except (OSError, TimeoutError, ConnectionsExhausted) as error:
             raise StoreUnavailable(f"database: {error}") from error
 
     async def close(self) -> None:

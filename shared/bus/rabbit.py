@@ -23,7 +23,7 @@ from shared.bus.rabbit_link import RabbitLink
 from shared.bus.rabbit_publisher import RabbitPublisher
 from shared.bus.rabbit_topology import TopologyPart
 from shared.bus.rabbit_wire import Outgoing, to_amqp
-from shared.bus.topology import EVENTS_EXCHANGE, ORDERS_EXCHANGE, DurableQueue
+from shared.bus.topology import EVENTS_EXCHANGE, ORDERS_EXCHANGE, DurableQueue, ownership_key
 from shared.clock import SYSTEM_CLOCK, Clock
 from shared.contracts.message import Command, Event, Message, Request
 from shared.errors import ConfigError
@@ -91,7 +91,8 @@ class RabbitBus:
     async def send(self, command: Command, *, cause: Delivery[Any] | None = None) -> None:
         """Hand a command to the owner of its address; see the port."""
         message = to_amqp(self._delivery(command, cause))
-        await self._publisher.publish_once(Outgoing(ORDERS_EXCHANGE, command.routing_key, message))
+        key = ownership_key(command.address)
+        await self._publisher.publish_once(Outgoing(ORDERS_EXCHANGE, key, message))
 
     async def ask(
         self, request: Request[R], *, timeout_s: float, cause: Delivery[Any] | None = None

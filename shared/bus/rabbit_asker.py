@@ -8,7 +8,7 @@ from shared.bus.port import Delivery, R
 from shared.bus.rabbit_link import CALL_TIMEOUT_S, Session, broker_trouble
 from shared.bus.rabbit_publisher import RabbitPublisher
 from shared.bus.rabbit_wire import Outgoing, from_reply, to_amqp
-from shared.bus.topology import ORDERS_EXCHANGE
+from shared.bus.topology import ORDERS_EXCHANGE, ownership_key
 from shared.contracts.message import Request
 from shared.errors import NotSafe, ReplyTimeout
 
@@ -48,7 +48,7 @@ class RabbitAsker:
         self._open[delivery.meta.message_id] = answered
         try:
             async with asyncio.timeout(timeout_s):
-                outgoing = Outgoing(ORDERS_EXCHANGE, request.routing_key, message)
+                outgoing = Outgoing(ORDERS_EXCHANGE, ownership_key(request.address), message)
                 await self._publisher.publish_once(outgoing)
                 reply = from_reply(await answered, request.reply)
         except TimeoutError:

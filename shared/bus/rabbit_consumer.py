@@ -24,7 +24,7 @@ from shared.bus.rabbit_wire import (
     to_amqp,
     to_dead_letter,
 )
-from shared.bus.topology import DEAD_EXCHANGE, EVENTS_EXCHANGE, DurableQueue
+from shared.bus.topology import DEAD_EXCHANGE, EVENTS_EXCHANGE, ORDERS_EXCHANGE, DurableQueue
 from shared.clock import Clock
 from shared.contracts.message import Event
 from shared.errors import NotSafe, ProtocolViolation
@@ -44,6 +44,12 @@ async def acknowledge(incoming: AbstractIncomingMessage) -> None:
         logger.debug("%s will be delivered again", incoming.message_id)
 
 
+def _whole_key(incoming: AbstractIncomingMessage) -> str:
+    """Return topic and address; an order is routed by its address alone."""
+    key = incoming.routing_key or ""
+    return f"{incoming.type}.{key}" if incoming.exchange == ORDERS_EXCHANGE else key
+
+
 class Undertaker:
     """Publishes what no handler could take to the dead letters, confirmed."""
 
@@ -53,17 +59,12 @@ class Undertaker:
 
     async def bury(self, incoming: AbstractIncomingMessage, queue: str, reason: Exception) -> None:
         """Return when the message is safe among the dead letters. Raises ``NotSafe``."""
+        key = _whole_key(incoming)
         letter = to_dead_letter(
-            incoming,
-            routing_key=incoming.routing_key or "",
-            queue=queue,
-            reason=reason,
-            died_at=self._clock.now(),
+            incoming, routing_key=key, queue=queue, reason=reason, died_at=self._clock.now()
         )
-        logger.error("dead letter %s from %s: %s", incoming.routing_key, queue, reason)
-        await self._publisher.publish_safely(
-            Outgoing(DEAD_EXCHANGE, incoming.routing_key or "", letter)
-        )
+        logger.error("dead letter %s from %s: %s", key, queue, reason)
+        await self._publisher.publish_safely(Outgoing(DEAD_EXCHANGE, key, letter))
 
     async def bury_sample(self, delivery: Delivery[Any], queue: str, reason: Exception) -> None:
         """The same for one of several samples that came together."""

@@ -2,44 +2,51 @@
 
 Who takes an address binds it first and then announces that on the ownership exchange, to which
 every inbox queue is bound. What an old owner finds in its queue behind the announcement was routed
-when the new owner was bound already, so the new owner has it too and the old one drops it.
+when the new owner was bound already, so the new owner has it too and the old one drops it. What is
+taken while others are being announced is announced together with whatever else is.
 """
 
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 from aio_pika import Message as AmqpMessage
-from aio_pika.abc import AbstractIncomingMessage, AbstractQueue
+from aio_pika.abc import AbstractIncomingMessage
 from pydantic import BaseModel, ConfigDict
 
 from shared.bus.handling import outcome_of
 from shared.bus.orders import OrderDesk, Outcome
 from shared.bus.port import OrderHandler
+from shared.bus.rabbit_bindings import RabbitBindings
 from shared.bus.rabbit_consumer import Undertaker, acknowledge
 from shared.bus.rabbit_link import CALL_TIMEOUT_S, RabbitLink, Session, broker_trouble
 from shared.bus.rabbit_publisher import RabbitPublisher
 from shared.bus.rabbit_wire import Outgoing, from_amqp, to_reply
-from shared.bus.topology import ORDERS_EXCHANGE, OWNERSHIP_EXCHANGE, ownership_key
+from shared.bus.topology import OWNERSHIP_EXCHANGE
 from shared.contracts.message import Address, Command, Request
 from shared.errors import HandlerFailed, NotSafe, ProtocolViolation
+from shared.rounds import Rounds
 
 logger = logging.getLogger(__name__)
 
 PREFETCH = 500
+MOST_ANNOUNCED = 500
+"""Addresses in one announcement."""
+ANNOUNCED_WITHIN_S = 60.0
+"""A connection that is dead is noticed sooner; one that is only slow must not start over."""
 
 
-class Announcement(BaseModel):
-    """Who owns an address now. Travels on the ownership exchange only."""
+class Ownership(BaseModel):
+    """Who owns an address now."""
 
     model_config = ConfigDict(frozen=True)
 
     space: str
     name: str
     epoch: int
-    instance: str
     objects: bool = False
     """Not a taking: the owner answers somebody who took the address with an epoch not newer."""
 
@@ -47,6 +54,15 @@ class Announcement(BaseModel):
     def address(self) -> Address:
         """The address that is owned."""
         return Address(self.space, self.name)
+
+
+class Announcement(BaseModel):
+    """What one instance owns. Travels on the ownership exchange only."""
+
+    model_config = ConfigDict(frozen=True)
+
+    instance: str
+    owned: tuple[Ownership, ...]
 
 
 class RabbitInbox:
@@ -66,9 +82,8 @@ class RabbitInbox:
         self._link = link
         self._publisher = publisher
         self._undertaker = undertaker
-        self._queue: AbstractQueue | None = None
-        self._bound: set[Address] = set()
-        self._binding = asyncio.Lock()
+        self._bindings = RabbitBindings(lambda address: desk.epoch_of(address) is not None)
+        self._announcements = Rounds(self._announce, most=MOST_ANNOUNCED)
         self._waiting: deque[AbstractIncomingMessage] = deque()
         self._changed = asyncio.Event()
         self._task = asyncio.get_running_loop().create_task(self._run())
@@ -89,7 +104,7 @@ class RabbitInbox:
     async def release(self, address: Address, epoch: int) -> None:
         """Give an address up; see the port."""
         if await self._desk.drop(address, epoch):
-            await self._link.uninterrupted(self._bind_as_owned(address))
+            await self._link.uninterrupted(self._bindings.settle([address]))
 
     async def set_up(self, session: Session) -> None:
         """Declare the queue, bind every owned address, consume, and take all of them anew."""
@@ -97,81 +112,44 @@ class RabbitInbox:
         with broker_trouble():
             queue = await channel.declare_queue(exclusive=True, timeout=CALL_TIMEOUT_S)
             await queue.bind(OWNERSHIP_EXCHANGE, timeout=CALL_TIMEOUT_S)
-        async with self._binding:
-            self._queue = queue
-            self._bound.clear()
-            for address in self._desk.owned:
-                await self._bind(queue, address)
+        await self._bindings.set_up(session, queue, self._desk.owned)
         with broker_trouble():
             await queue.consume(self._on_message, timeout=CALL_TIMEOUT_S)
-        for address, epoch in self._desk.owned.items():
-            await self._announce(address, epoch)
+        await self._announcements.ask(*(_ownership(*owned) for owned in self._desk.owned.items()))
 
     def lost(self) -> None:
         """The queue is gone with its connection; what is owned stays owned."""
-        self._queue = None
+        self._bindings.lost()
         self._waiting.clear()
 
     async def close(self) -> None:
         """Give every address up, and answer nothing any more."""
         self._link.remove(self)
+        owned = tuple(self._desk.owned)
         await self._desk.close()
-        for address in tuple(self._bound):
-            await self._link.uninterrupted(self._bind_as_owned(address))
+        await self._link.uninterrupted(self._bindings.settle(owned))
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
 
     async def _take(self, address: Address) -> None:
-        await self._bind_as_owned(address)
+        await self._bindings.settle([address])
         epoch = self._desk.epoch_of(address)
-        if self._queue is None or epoch is None:
-            return
+        if epoch is not None and address in self._bindings:  # otherwise told when it is bound
+            await self._tell([_ownership(address, epoch)])
+
+    async def _tell(self, owned: Sequence[Ownership]) -> None:
+        """Announce what is owned and bound. A session on which that fails ends."""
         try:
-            await self._announce(address, epoch)
-        except NotSafe:
-            self._give_up_session()
+            await self._announcements.ask(*owned)
+        except NotSafe as error:
+            if self._link.session is not None:
+                self._link.session.give_up(f"an announcement was not confirmed: {error}")
 
-    async def _bind_as_owned(self, address: Address) -> None:
-        """Bind or unbind, whatever is right now; taking and releasing may overtake each other."""
-        async with self._binding:
-            if self._queue is None:
-                return
-            is_owned = self._desk.epoch_of(address) is not None
-            if is_owned == (address in self._bound):
-                return
-            try:
-                if is_owned:
-                    await self._bind(self._queue, address)
-                else:
-                    await self._unbind(self._queue, address)
-            except NotSafe:
-                self._give_up_session()
-
-    async def _bind(self, queue: AbstractQueue, address: Address) -> None:
-        with broker_trouble():
-            await queue.bind(ORDERS_EXCHANGE, ownership_key(address), timeout=CALL_TIMEOUT_S)
-        self._bound.add(address)
-
-    async def _unbind(self, queue: AbstractQueue, address: Address) -> None:
-        self._bound.discard(address)
-        with broker_trouble():
-            await queue.unbind(ORDERS_EXCHANGE, ownership_key(address), timeout=CALL_TIMEOUT_S)
-
-    async def _announce(self, address: Address, epoch: int, *, objects: bool = False) -> None:
-        announcement = Announcement(
-            space=address.space,
-            name=address.name,
-            epoch=epoch,
-            instance=self._instance,
-            objects=objects,
-        )
+    async def _announce(self, owned: Sequence[Ownership]) -> None:
+        announcement = Announcement(instance=self._instance, owned=tuple(owned))
         message = AmqpMessage(announcement.model_dump_json().encode(), type="ownership")
-        await self._publisher.publish_once(Outgoing(OWNERSHIP_EXCHANGE, "", message))
-
-    def _give_up_session(self) -> None:
-        session = self._link.session
-        if session is not None:
-            session.give_up()
+        outgoing = Outgoing(OWNERSHIP_EXCHANGE, "", message)
+        await self._publisher.publish_once(outgoing, within_s=ANNOUNCED_WITHIN_S)
 
     async def _on_message(self, incoming: AbstractIncomingMessage) -> None:
         self._waiting.append(incoming)
@@ -201,16 +179,21 @@ class RabbitInbox:
         await self._desk.accept(delivery, answer)
 
     async def _hear(self, announcement: Announcement) -> None:
-        """Somebody owns an address: the newer epoch wins, and the owner objects to an older one."""
-        address, epoch = announcement.address, announcement.epoch
-        held = self._desk.epoch_of(address)
-        if held is None or announcement.instance == self._instance:
+        """Somebody owns addresses: the newer epoch wins, and the owner objects to an older one."""
+        if announcement.instance == self._instance:
             return
-        if epoch > held or (epoch == held and announcement.objects):
-            await self._desk.evict(address, epoch)
-            await self._bind_as_owned(address)
-        elif address in self._bound:  # otherwise our own taking is announced when it is bound
-            await self._announce(address, held, objects=True)
+        lost, objections = [], []
+        for theirs in announcement.owned:
+            address, held = theirs.address, self._desk.epoch_of(theirs.address)
+            if held is None:
+                continue
+            if theirs.epoch > held or (theirs.epoch == held and theirs.objects):
+                await self._desk.evict(address, theirs.epoch)
+                lost.append(address)
+            elif address in self._bindings:  # otherwise our own taking is announced when it is
+                objections.append(_ownership(address, held, objects=True))
+        await self._link.uninterrupted(self._bindings.settle(lost))
+        await self._link.uninterrupted(self._tell(objections))
 
     async def _answer(self, incoming: AbstractIncomingMessage, outcome: Outcome) -> None:
         if incoming.reply_to is not None:
@@ -219,3 +202,7 @@ class RabbitInbox:
             await self._publisher.answer(Outgoing("", incoming.reply_to, reply))
         elif isinstance(outcome, Exception):
             await self._undertaker.bury(incoming, self._instance, outcome)
+
+
+def _ownership(address: Address, epoch: int, *, objects: bool = False) -> Ownership:
+    return Ownership(space=address.space, name=address.name, epoch=epoch, objects=objects)

@@ -52,6 +52,8 @@ def broker_trouble() -> Iterator[None]:
 
     A returned message passes as ``PublishError``: it is an answer of the broker, not trouble. The
     library cancels futures of a broken connection, so a cancellation that is not ours is trouble.
+    Some of them it ends with a bare ``Exception`` when it was given no reason (aiormq 7.2,
+    ``FutureStore.reject_all``); anything more precise is a mistake of ours and passes.
     """
     try:
         yield
@@ -68,6 +70,10 @@ def broker_trouble() -> Iterator[None]:
         if _is_cancelled():
             raise
         raise NotSafe("the connection to the broker broke") from None
+    except Exception as error:
+        if type(error) is not Exception:
+            raise
+        raise NotSafe("the connection to the broker broke") from error
 
 
 class Session:
@@ -77,6 +83,8 @@ class Session:
         self._connection = connection
         self._is_closing = False
         self.broken = asyncio.Event()
+        self.why = "the library does not say"
+        """What broke it, for the log."""
         connection.close_callbacks.add(self._on_closed)
 
     async def channel(self, *, confirms: bool = False, prefetch: int = 0) -> AbstractChannel:
@@ -105,8 +113,10 @@ class Session:
             async with asyncio.timeout(CALL_TIMEOUT_S):
                 await channel.close()
 
-    def give_up(self) -> None:
+    def give_up(self, why: str) -> None:
         """Make the link start over with a new connection."""
+        if not self.broken.is_set():
+            self.why = why
         self.broken.set()
 
     async def close(self) -> None:
@@ -116,9 +126,10 @@ class Session:
             async with asyncio.timeout(CALL_TIMEOUT_S):
                 await self._connection.close()
 
-    async def _on_closed(self, *_: object) -> None:
+    async def _on_closed(self, *told: object) -> None:
         if not self._is_closing:
-            self.broken.set()
+            errors = [repr(one) for one in told if isinstance(one, BaseException)]
+            self.give_up(errors[0] if errors else self.why)
 
 
 class Part(Protocol):
@@ -181,11 +192,11 @@ class RabbitLink:
             if session is not None:
                 try:
                     await self.uninterrupted(part.set_up(session))
-                except NotSafe:
-                    session.give_up()
-                except ConfigError:
+                except NotSafe as error:
+                    session.give_up(str(error))
+                except ConfigError as error:
                     self.remove(part)
-                    session.give_up()
+                    session.give_up(str(error))
                     raise
 
     def remove(self, part: SubscribedPart) -> None:
@@ -221,7 +232,7 @@ class RabbitLink:
             self._session = session
             await session.broken.wait()
             self._session = None
-            logger.warning("the broker is away, connecting again")
+            logger.warning("the broker is away, connecting again: %s", session.why)
             for part in self._parts:
                 part.lost()
             await session.close()

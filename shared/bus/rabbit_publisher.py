@@ -21,6 +21,8 @@ OUTBOX_LIMIT = 10_000
 MOST_TOGETHER = 100
 """Samples of one topic that travel in one message. They do not wait for each other: what has
 gathered while the message before was written goes together."""
+MOST_UNDRAINED = 32
+"""Messages with samples that are written before the socket has to have taken them."""
 RETRY_PAUSE_S = 0.1
 FLUSH_WITHIN_S = 2.0
 
@@ -66,19 +68,18 @@ class RabbitPublisher:
         self._idle.clear()
         self._outbox_changed.set()
 
-    async def publish_once(self, outgoing: Outgoing) -> None:
-        """Publish and wait for the confirm.
+    async def publish_once(self, outgoing: Outgoing, *, within_s: float | None = None) -> None:
+        """Publish and wait for the confirm, as long as this publisher waits for one or as told.
 
         Raises ``Unroutable`` when no queue is bound, ``NotSafe`` when the broker is away.
         """
         channel = self._confirmed
         if channel is None:
             raise NotSafe("the broker is away")
-        exchange = await channel.get_exchange(outgoing.exchange, ensure=False)
         try:
             with broker_trouble():
-                async with asyncio.timeout(self._safe_within_s):
-                    await exchange.publish(outgoing.message, outgoing.routing_key, mandatory=True)
+                async with asyncio.timeout(within_s or self._safe_within_s):
+                    await _publish(channel, outgoing, mandatory=True, drains=False)
         except PublishError:
             raise Unroutable(f"nobody is bound to {outgoing.routing_key}") from None
 
@@ -101,7 +102,7 @@ class RabbitPublisher:
 
     async def answer(self, outgoing: Outgoing) -> None:
         """Send an answer ahead of all samples. One that cannot be sent times out at the asker."""
-        if not await self._write(outgoing):
+        if not await self._write(outgoing, drains=False):
             self._drop(1)
 
     async def close(self) -> None:
@@ -116,8 +117,12 @@ class RabbitPublisher:
 
     async def _send_outbox(self) -> None:
         while True:
+            written = 0
             while self._outbox:
-                await self._write_samples(self._next_run())
+                run = self._next_run()
+                written += 1
+                drains = not self._outbox or written % MOST_UNDRAINED == 0
+                await self._write_samples(run, drains=drains)
             self._idle.set()
             await self._outbox_changed.wait()
             self._outbox_changed.clear()
@@ -130,21 +135,20 @@ class RabbitPublisher:
             run.append(self._outbox.popleft())
         return run
 
-    async def _write_samples(self, run: list[Delivery[Any]]) -> None:
+    async def _write_samples(self, run: list[Delivery[Any]], *, drains: bool) -> None:
         message = to_amqp(run[0]) if len(run) == 1 else to_amqp_batch(run)
         key = run[0].message.routing_key
-        if not await self._write(Outgoing(EVENTS_EXCHANGE, key, message)):
+        if not await self._write(Outgoing(EVENTS_EXCHANGE, key, message), drains=drains):
             self._drop(len(run))
 
-    async def _write(self, outgoing: Outgoing) -> bool:
-        """Write without waiting for anything; tells whether there was somebody to write to."""
+    async def _write(self, outgoing: Outgoing, *, drains: bool) -> bool:
+        """Write without a confirm; tells whether there was somebody to write to."""
         channel = self._loose
         if channel is None:
             return False
-        exchange = await channel.get_exchange(outgoing.exchange, ensure=False)
         try:
             with broker_trouble():
-                await exchange.publish(outgoing.message, outgoing.routing_key, mandatory=False)
+                await _publish(channel, outgoing, mandatory=False, drains=drains)
         except NotSafe:
             return False
         return True
@@ -154,3 +158,26 @@ class RabbitPublisher:
             logger.warning("transient messages are being dropped")
         self._is_dropping = True
         self.dropped += count
+
+
+async def _publish(
+    channel: AbstractChannel, outgoing: Outgoing, *, mandatory: bool, drains: bool
+) -> None:
+    """Hand a message to the socket, and await its confirm where the channel has confirms.
+
+    ``drains``: return when the socket has taken it. Until then the library lets no other message
+    onto the channel, which costs each of them three turns of the loop: in a storm of stations, when
+    a turn is long, orders and facts would wait for seconds. So only a sample drains, now and then,
+    to feel when the broker is slow; what is confirmed is bounded by those who wait for it.
+    """
+    if channel.is_closed:
+        raise NotSafe("the channel is closed")
+    underlay = await channel.get_underlay_channel()
+    await underlay.basic_publish(
+        outgoing.message.body,
+        exchange=outgoing.exchange,
+        routing_key=outgoing.routing_key,
+        properties=outgoing.message.properties,
+        mandatory=mandatory,
+        wait=drains,  # type: ignore[call-arg]  # aiormq leaves it out of its abstract class
+    )

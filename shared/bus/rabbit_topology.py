@@ -23,7 +23,7 @@ letters. Restarts count too, so it is not small."""
 
 EXCHANGES = {
     EVENTS_EXCHANGE: ExchangeType.TOPIC,
-    ORDERS_EXCHANGE: ExchangeType.TOPIC,
+    ORDERS_EXCHANGE: ExchangeType.DIRECT,
     OWNERSHIP_EXCHANGE: ExchangeType.FANOUT,
     DEAD_EXCHANGE: ExchangeType.FANOUT,
 }

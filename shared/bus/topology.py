@@ -29,8 +29,11 @@ from shared.contracts.station import (
 
 EVENTS_EXCHANGE = "parkade.events"
 """topic: ``noun.verb.vN.space:name``"""
-ORDERS_EXCHANGE = "parkade.orders"
-"""topic: commands and requests, bound per owned address; published as mandatory."""
+ORDERS_EXCHANGE = "parkade.orders-by-address"
+"""direct: commands and requests, bound per owned address; published as mandatory.
+
+Not a topic exchange: there a binding costs the broker twice as much, and thousands of stations come
+at once after a restart."""
 OWNERSHIP_EXCHANGE = "parkade.ownership"
 """fanout: who took which address with which epoch."""
 DEAD_EXCHANGE = "parkade.dead"
@@ -143,5 +146,5 @@ def queues_of(services: frozenset[str]) -> tuple[DurableQueue, ...]:
 
 
 def ownership_key(address: Address) -> str:
-    """Return the binding key of every order to one address."""
-    return f"*.*.*.{address.word}"
+    """Return the key of every order to one address. The topic travels as the message's type."""
+    return address.word

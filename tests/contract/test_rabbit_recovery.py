@@ -16,6 +16,7 @@ from shared.bus.topology import (
     OBSERVATIONS_TO_GATEWAY,
     ORDERS_EXCHANGE,
     SESSIONS_TO_API,
+    ownership_key,
 )
 from shared.clock import FakeClock
 from shared.contracts.charging import ApplySetpoint
@@ -279,7 +280,7 @@ async def test_order_that_has_no_meaning_here_is_a_dead_letter(rabbit: RabbitWor
     inbox = await server.inbox(Evictions())
     inbox.on(ApplySetpoint, seen.one)
     await inbox.own(STATION, 1)
-    key = setpoint(1).routing_key
+    key = ownership_key(STATION)
     await inject(rabbit, ORDERS_EXCHANGE, key, b"{}", kind="charging.apply_setpoint.v9")
     await (await rabbit.join("loadmgr")).send(setpoint(1))
     await eventually(lambda: seen.messages)
