@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable
 
 from ocpp_server.answers import CallHandler
+from ocpp_server.arrivals import Arrivals
 from ocpp_server.domain.handshake import Admission, Handshake, Refusal
 from ocpp_server.domain.site_view import SiteView
 from ocpp_server.facilities import Facilities
@@ -52,6 +53,7 @@ class Registry:
         self._group = group
         self._handler_of = handler_of
         self._stations: dict[str, Station] = {}
+        self._arrivals = Arrivals(facilities.ledger)
         self._arriving: set[Station] = set()
         """Open links of stations that are not the ones of their names yet."""
         self._is_closing = False
@@ -183,9 +185,8 @@ class Registry:
 
     async def _take_over(self, station: Station) -> bool:
         """Make this connection the one of its station; False when a newer one is known."""
-        ledger = self._facilities.ledger
-        station.epoch = await ledger.claim(station.id)
-        running = await ledger.open_transactions(station.id)
+        claim = await self._arrivals.claim(station.id)
+        station.epoch = claim.epoch
         older = self._stations.get(station.id)
         if not station.conversation.is_open or (older and older.epoch > station.epoch):
             return False
@@ -194,7 +195,7 @@ class Registry:
         if older is not None:
             older.close(NORMAL, "replaced by a newer connection")
         CONNECTED.set(len(self._stations))
-        station.restore(running)
+        station.restore(claim.running)
         await self._inbox.own(station_address(station.id), station.epoch)
         logger.info("%s connected, epoch %s", station.id, station.epoch)
         self._adapt(station)  # the site may have changed while it came in

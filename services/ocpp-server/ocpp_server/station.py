@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -153,7 +153,7 @@ class Station:
             self.driver.booted()
         return self.known
 
-    def restore(self, running: list[Transaction]) -> None:
+    def restore(self, running: Sequence[Transaction]) -> None:
         """Take up the transactions that the ledger says run here."""
         for number in self.evses:
             self.connector(number).forget_present()

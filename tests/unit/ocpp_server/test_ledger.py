@@ -111,14 +111,31 @@ async def ended_early(
 EARLY: dict[str, Any] = {"id_tag": "GOOD", "frame": '{"meterStop":900}', "reason": "Remote"}
 
 
+async def epochs(ledger: Ledger, *station_ids: str) -> list[int]:
+    return [claim.epoch for claim in await ledger.claim(station_ids)]
+
+
 async def test_epochs_grow_per_station(ledger: Ledger) -> None:
-    assert [await ledger.claim("CP1") for _ in range(3)] == [1, 2, 3]
-    assert await ledger.claim("CP2") == 1
+    assert [await epochs(ledger, "CP1") for _ in range(3)] == [[1], [2], [3]]
+    assert await epochs(ledger, "CP2") == [1]
+
+
+async def test_stations_are_claimed_together_in_their_order(ledger: Ledger) -> None:
+    await epochs(ledger, "CP2")
+    assert await epochs(ledger, "CP3", "CP2", "CP1", "CP2") == [1, 2, 1, 3]
+    assert await epochs(ledger, "CP2") == [4]
+
+
+async def test_a_claim_tells_what_runs_at_its_own_station(ledger: Ledger) -> None:
+    running = await started(ledger)
+    mine, other = await ledger.claim(["CP1", "CP2"])
+    assert list(mine.running) == [running]
+    assert list(other.running) == []
 
 
 async def test_no_two_connections_get_the_same_epoch(ledger: Ledger) -> None:
-    epochs = await asyncio.gather(*(ledger.claim("CP1") for _ in range(10)))
-    assert sorted(epochs) == list(range(1, 11))
+    given = await asyncio.gather(*(epochs(ledger, "CP1") for _ in range(10)))
+    assert sorted(given) == [[number] for number in range(1, 11)]
 
 
 async def test_the_same_start_again_is_the_same_transaction(ledger: Ledger) -> None:

@@ -1,5 +1,6 @@
 """What the OCPP server must not forget: epochs, transactions, signed values, unconfirmed facts."""
 
+from ocpp_server.ledger.claims import Claim
 from ocpp_server.ledger.ledger import Ledger
 from ocpp_server.ledger.records import (
     Start,
@@ -8,4 +9,4 @@ from ocpp_server.ledger.records import (
     Transaction,
 )
 
-__all__ = ["Ledger", "Start", "StopText", "StoredEvent", "Transaction"]
+__all__ = ["Claim", "Ledger", "Start", "StopText", "StoredEvent", "Transaction"]

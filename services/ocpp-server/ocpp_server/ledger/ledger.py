@@ -5,11 +5,12 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, insert, select, text, update
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ocpp_server.domain.signed_values import SignedValue
 from ocpp_server.domain.stop_matching import EARLY_FOR, EarlyStop, match_start, match_stop
+from ocpp_server.ledger.claims import Claim, epochs_for, running_at
 from ocpp_server.ledger.early_stops import (
     early_stops,
     row_of_orphan,
@@ -32,10 +33,6 @@ from ocpp_server.ledger.tables import orphan_stops, outbox, signed_values, trans
 from shared.contracts.message import Event
 from shared.store import Database
 
-_CLAIM = text(
-    "INSERT INTO stations (station_id, epoch) VALUES (:station_id, 1) "
-    "ON CONFLICT (station_id) DO UPDATE SET epoch = stations.epoch + 1 RETURNING epoch"
-)
 LARGEST_ID = 2**31 - 1
 """Transaction ids are 31 bit and positive (field notes 5.3, 19)."""
 
@@ -59,11 +56,13 @@ class Ledger:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def claim(self, station_id: str) -> int:
-        """Return the next epoch of a station; no two connections ever get the same."""
+    async def claim(self, station_ids: Sequence[str]) -> list[Claim]:
+        """Take stations over; no two connections ever get the same epoch of a station."""
         async with self._database.transaction() as connection:
-            result = await connection.execute(_CLAIM, {"station_id": station_id})
-            return int(result.scalar_one())
+            epochs = await epochs_for(self._database, connection, station_ids)
+            running = await running_at(connection, station_ids)
+        pairs = zip(station_ids, epochs, strict=True)
+        return [Claim(epoch, running.get(station_id, ())) for station_id, epoch in pairs]
 
     async def record_start(
         self, start: Start, events_of: EventsOf
@@ -255,13 +254,7 @@ class Ledger:
         return None if row is None else transaction_of(row)
 
     async def _open(self, connection: AsyncConnection, station_id: str) -> list[Transaction]:
-        query = (
-            select(transactions)
-            .where(transactions.c.station_id == station_id)
-            .where(transactions.c.stop_received_at.is_(None))
-            .order_by(transactions.c.id)
-        )
-        return [transaction_of(row) for row in await connection.execute(query)]
+        return (await running_at(connection, [station_id])).get(station_id, [])
 
     async def _stop_row(
         self, connection: AsyncConnection, transaction_id: int, stop: StopText
