@@ -6,7 +6,7 @@
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
@@ -293,6 +293,13 @@ class SiteConfig(ConfigPart):
     meters: tuple[Meter, ...] = ()
     tokens: tuple[Token, ...] = ()
 
+    def __copy__(self) -> Self:
+        """A copy may get other parts (``model_copy``), so it looks them up anew."""
+        copied = super().__copy__()
+        for lookup in ("_stations_by_id", "_evses_by_id", "_evses_by_station"):
+            copied.__dict__.pop(lookup, None)
+        return copied
+
     def station(self, station_id: str) -> Station | None:
         """Return the station of that id, compared without regard to case (field notes 5.1, 3)."""
         return self._stations_by_id.get(station_id.casefold())
@@ -304,11 +311,22 @@ class SiteConfig(ConfigPart):
 
     def evse(self, evse_id: str) -> Evse | None:
         """Return the EVSE of that id."""
-        return next((e for e in self.evses if e.id == evse_id), None)
+        return self._evses_by_id.get(evse_id)
 
     def evses_of(self, station_id: str) -> tuple[Evse, ...]:
         """Return the EVSEs that are connectors of one station."""
-        return tuple(e for e in self.evses if e.station == station_id)
+        return self._evses_by_station.get(station_id, ())
+
+    @cached_property
+    def _evses_by_id(self) -> dict[str, Evse]:
+        return {evse.id: evse for evse in reversed(self.evses)}
+
+    @cached_property
+    def _evses_by_station(self) -> dict[str, tuple[Evse, ...]]:
+        by_station: dict[str, tuple[Evse, ...]] = {}
+        for evse in self.evses:
+            by_station[evse.station] = (*by_station.get(evse.station, ()), evse)
+        return by_station
 
     def token(self, token_id: str) -> Token | None:
         """Return the token of that id, compared without regard to case (OCPP CiString)."""

@@ -162,8 +162,8 @@ class LiveView:
     def _station_touched(self, kind: str, station_id: str) -> None:
         """S10: the tile of an EVSE shows its station, so it changes with it."""
         self._touch(kind, station_id)
-        for evse in self._site.evses:
-            if kind == "station" and evse.station == station_id:
+        if kind == "station":
+            for evse in self._site.evses_of(station_id):
                 self._touch("evse", evse.id)
 
     def _configuration_read(self, fact: StationConfigurationRead) -> None:
