@@ -19,7 +19,9 @@ def test_what_is_not_there_is_not_found() -> None:
 
 
 def test_a_copy_with_other_parts_looks_them_up_anew() -> None:
-    assert SITE.evse("bay-0") and SITE.evses_of("CP0") and SITE.station("CP0")
+    assert SITE.evse("bay-0")
+    assert SITE.evses_of("CP0")
+    assert SITE.station("CP0")
     emptied = SITE.model_copy(update={"evses": BAYS[1:2], "stations": ()})
     assert emptied.evse("bay-0") is None
     assert emptied.evses_of("CP0") == BAYS[1:2]
