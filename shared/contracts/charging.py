@@ -13,6 +13,10 @@ class ReasonCode(StrEnum):
 
     CIRCUIT = "circuit"
     """A fuse; ``circuit`` and ``phase`` say which."""
+    POWER = "power"
+    """A limit of power; ``circuit`` or ``group`` says whose."""
+    GROUP = "group"
+    """The limit of a group on a phase."""
     MAXIMUM = "maximum"
     """The box or cable carries no more."""
     BACKEND = "backend"
@@ -36,6 +40,7 @@ class Reason(Contract):
 
     code: ReasonCode
     circuit: str | None = None
+    group: str | None = None
     phase: Phase | None = None
 
 

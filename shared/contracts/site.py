@@ -15,6 +15,7 @@ from shared.units import MINIMUM_CHARGING_A, PHASES, Phase, PhaseAmps
 
 Identifier = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Amps = Annotated[float, Field(ge=0, le=10_000, allow_inf_nan=False)]
+Watts = Annotated[float, Field(ge=0, le=10_000_000, allow_inf_nan=False)]
 SecurityProfile = Annotated[int, Field(ge=0, le=3)]
 """OCPP security profile: 1 = password, 2 = TLS and password, 3 = TLS and client certificate."""
 
@@ -79,11 +80,28 @@ class Circuit(ConfigPart):
     name: str = ""
     parent: Identifier | None = None
     limit_a: Annotated[PhaseLimits, BeforeValidator(_one_number_for_all_phases)]
+    guard_a: Amps = 0.0
+    """Kept free on each phase, for what other consumers add within seconds."""
+    limit_w: Watts | None = None
+    """Power of all phases together, by contract for example; ``None`` = the fuse alone counts."""
     uncontrolled_a: Amps = 0.0
     """What other consumers may draw at this circuit itself, per phase, when no meter tells.
 
     The worst case; that of the circuits below it comes on top.
     """
+
+
+class Group(ConfigPart):
+    """EVSEs that share a limit or a rank wherever they hang: a tenant, a fleet, visitors."""
+
+    id: Identifier
+    name: str = ""
+    limit_a: Annotated[PhaseLimits | None, BeforeValidator(_one_number_for_all_phases)] = None
+    """What all its EVSEs may draw together; ``None`` = no limit of its own."""
+    limit_w: Watts | None = None
+    """The same as power of all phases together."""
+    priority: Annotated[int, Field(ge=0, le=100)] | None = None
+    """Counts instead of that of its EVSEs; ``None`` = each keeps its own."""
 
 
 class ModbusAccess(ConfigPart):
@@ -178,6 +196,7 @@ class Evse(ConfigPart):
     step_a: Annotated[float, Field(gt=0, le=16)] = 0.1
     priority: Annotated[int, Field(ge=0, le=100)] = 1
     """Higher classes are served first."""
+    group: Identifier | None = None
     weight: Annotated[float, Field(gt=0, le=100)] = 1.0
     fallback_a: Amps = 0.0
     """S8: what the box may draw when it has lost the manager. 0 = nothing."""
@@ -288,6 +307,7 @@ class SiteConfig(ConfigPart):
     poll_interval_s: Annotated[float, Field(ge=0.1, le=60)] = 1.0
     ocpp_server: OcppServerConfig = OcppServerConfig()
     circuits: tuple[Circuit, ...] = ()
+    groups: tuple[Group, ...] = ()
     stations: tuple[Station, ...] = ()
     evses: tuple[Evse, ...] = ()
     meters: tuple[Meter, ...] = ()

@@ -286,6 +286,10 @@ async def test_three_stars_keep_a_password_and_null_removes_it(api: RunningApi) 
 
 
 async def test_parts_are_made_read_replaced_and_removed(api: RunningApi) -> None:
+    created = await api.client.put("/groups/fleet", json={"limit_a": 16, "priority": 5})
+    assert created.status_code == 200
+    assert (await api.client.get("/groups")).json()[0]["limit_a"]["L2"] == 16
+    assert (await api.client.delete("/groups/fleet")).status_code == 200
     created = await api.client.put("/circuits/a", json={"parent": "main", "limit_a": 16})
     assert created.status_code == 200
     assert (await api.client.get("/circuits/a")).json()["limit_a"]["L2"] == 16
@@ -424,7 +428,8 @@ async def test_an_evse_shows_configuration_present_reason_and_station(api: Runni
 
     shown = await eventually(live)
     assert (shown["state"], shown["online"], shown["offered_a"]) == ("C", True, 13.5)
-    assert shown["reason"] == {"code": "circuit", "circuit": "row", "phase": None}
+    reason = {"code": "circuit", "circuit": "row", "group": None, "phase": None}
+    assert shown["reason"] == reason
     assert (shown["station"]["vendor"], shown["station"]["model"]) == ("ACME", "Wall 11")
     assert shown["session"]["session_id"] == "s1"
 

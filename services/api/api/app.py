@@ -36,6 +36,7 @@ ERRORS: dict[int | str, dict[str, object]] = {
 TAGS = [
     {"name": "site", "description": "The whole configuration, versioned"},
     {"name": "circuits", "description": "Fuses"},
+    {"name": "groups", "description": "EVSEs with a limit or a rank of their own"},
     {"name": "evses", "description": "Outlets: configuration, present, orders"},
     {"name": "meters", "description": "Meters on circuits"},
     {"name": "tokens", "description": "RFID cards and other idTags"},

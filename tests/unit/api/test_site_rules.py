@@ -104,6 +104,20 @@ CASES: list[tuple[str, Change, list[str]]] = [
         ),
         ["circuits[x].parent", "circuits[y].parent"],
     ),
+    ("groups of EVSEs exist", set_in("evses", 0, "group", value="q"), ["evses[a].group"]),
+    (
+        "groups have names of their own",
+        set_in("groups", value=[{"id": "fleet"}, {"id": "fleet"}]),
+        ["groups[fleet].id"],
+    ),
+    (
+        "fallback currents fit a limit of power",
+        every(
+            set_in("circuits", 0, "limit_w", value=4_000),
+            set_in("evses", 0, "fallback_a", value=6),
+        ),
+        ["circuits[main].limit_w"],
+    ),
     ("circuits of EVSEs exist", set_in("evses", 0, "circuit", value="q"), ["evses[a].circuit"]),
     ("stations of EVSEs exist", set_in("evses", 0, "station", value="q"), ["evses[a].station"]),
     (
@@ -299,8 +313,22 @@ def test_who_names_no_model_is_told_all_that_there_are() -> None:
     assert all(name in found.message for name in ("go-e", "growatt", "mennekes-acu"))
 
 
-def test_an_evse_that_can_never_charge_is_a_warning_only() -> None:
-    found = problems(site_with(set_in("circuits", 1, "limit_a", value=5)))
+@pytest.mark.parametrize(
+    "change",
+    [
+        set_in("circuits", 1, "limit_a", value=5),
+        set_in("circuits", 1, "guard_a", value=27),
+        set_in("circuits", 1, "limit_w", value=1_300),
+        every(
+            set_in("groups", value=[{"id": "g", "limit_a": 5}]),
+            set_in("evses", 0, "group", value="g"),
+            set_in("evses", 1, "group", value="g"),
+        ),
+    ],
+    ids=["fuse", "guard", "power", "group"],
+)
+def test_an_evse_that_can_never_charge_is_a_warning_only(change: Change) -> None:
+    found = problems(site_with(change))
     assert [(p.path, p.severity) for p in found] == [
         ("evses[a].min_a", Severity.WARNING),
         ("evses[b].min_a", Severity.WARNING),

@@ -21,9 +21,9 @@ from shared.contracts.charging import (
 from shared.contracts.evse import EvseObserved, EvseState
 from shared.contracts.message import Event
 from shared.contracts.meter import MeterSampled
-from shared.contracts.site import Evse, MeterRole, SiteConfig
+from shared.contracts.site import Evse, Group, MeterRole, SiteConfig
 from shared.contracts.station import StationDisconnected
-from shared.units import PHASES, PhaseAmps
+from shared.units import NOMINAL_VOLTAGE_V, PHASES, PhaseAmps
 
 START = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
 STEP_S = 0.5
@@ -294,3 +294,18 @@ class Garage:
             for phase, flow in zip(PHASES, flows, strict=True):
                 if flow > circuit.limit_a.on(phase) + 1e-6:
                     self.overloads.append((self.t, f"{circuit.id} {phase}: {flow:.1f} A"))
+            watts = NOMINAL_VOLTAGE_V * sum(flows)
+            if circuit.limit_w is not None and watts > circuit.limit_w + 1e-3:
+                self.overloads.append((self.t, f"{circuit.id}: {watts:.0f} W"))
+        for group in self.site.groups:
+            self._check_group(group)
+
+    def _check_group(self, group: Group) -> None:
+        drawn = [box.grid_a for box in self.boxes.values() if box.evse.group == group.id]
+        flows = [sum(box_a[phase] for box_a in drawn) for phase in range(3)]
+        for phase, flow in zip(PHASES, flows, strict=True):
+            if group.limit_a is not None and flow > group.limit_a.on(phase) + 1e-6:
+                self.overloads.append((self.t, f"{group.id} {phase}: {flow:.1f} A"))
+        watts = NOMINAL_VOLTAGE_V * sum(flows)
+        if group.limit_w is not None and watts > group.limit_w + 1e-3:
+            self.overloads.append((self.t, f"{group.id}: {watts:.0f} W"))

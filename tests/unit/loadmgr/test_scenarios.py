@@ -128,7 +128,7 @@ def site_changes(site: SiteConfig, changes: dict[str, Any]) -> dict[str, Any]:
 def said(garage: Garage, evse_id: str) -> str:
     """Return the reason of an offer as the rulebook writes it: ``circuit main L1``."""
     reason = garage.offer(evse_id).reason
-    words = [reason.code.value, reason.circuit, reason.phase and reason.phase.value]
+    words = [reason.code.value, reason.circuit, reason.group, reason.phase and reason.phase.value]
     return " ".join(word for word in words if word)
 
 

@@ -5,15 +5,16 @@ Pure: ``problems(site)`` returns findings and changes nothing.
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from math import inf
 
 from api.domain.problem import Problem, Severity
 from api.domain.site_secrets import MASK
 from api.domain.site_tree import ancestors, circuits_in_cycles, fallback_a, own_and_below
-from shared.contracts.site import Circuit, Evse, SiteConfig
+from shared.contracts.site import Evse, SiteConfig
 from shared.passwords import is_hash
 from shared.station_models import FAULTS_AT_ZERO, STATION_MODELS
 from shared.time_zone import zone_named
-from shared.units import PHASES, Phase
+from shared.units import NOMINAL_VOLTAGE_V, PHASES, Phase
 
 TOLERANCE_A = 1e-6
 """Sums of floats may differ from the limit by this much."""
@@ -36,6 +37,7 @@ def problems(site: SiteConfig) -> list[Problem]:
 def _unique_ids(site: SiteConfig) -> Iterator[Problem]:
     lists = {
         "circuits": [part.id for part in site.circuits],
+        "groups": [part.id for part in site.groups],
         "evses": [part.id for part in site.evses],
         "meters": [part.id for part in site.meters],
         # Stations and tokens are compared without regard to case (OCPP CiString).
@@ -81,9 +83,12 @@ def _no_cycles(site: SiteConfig) -> Iterator[Problem]:
 
 def _references_exist(site: SiteConfig) -> Iterator[Problem]:
     circuits = {circuit.id for circuit in site.circuits}
+    groups = {group.id for group in site.groups}
     for evse in site.evses:
         if evse.circuit not in circuits:
             yield _missing(f"evses[{evse.id}].circuit", "circuit", evse.circuit)
+        if evse.group is not None and evse.group not in groups:
+            yield _missing(f"evses[{evse.id}].group", "group", evse.group)
         yield from _station_of(evse, site)
     for meter in site.meters:
         if meter.circuit not in circuits:
@@ -233,12 +238,35 @@ def _fallbacks_fit(site: SiteConfig) -> Iterator[Problem]:
                 break
 
 
+def _fallbacks_fit_power(site: SiteConfig) -> Iterator[Problem]:
+    """S8, for limits of power: what flows without the manager, on all phases together."""
+    for circuit in site.circuits:
+        if circuit.limit_w is None:
+            continue
+        members = own_and_below(site, circuit.id)
+        others_a = 3 * sum(c.uncontrolled_a for c in site.circuits if c.id in members)
+        boxes_a = sum(e.phases * e.fallback_a for e in site.evses if e.circuit in members)
+        boxes_w, others_w = NOMINAL_VOLTAGE_V * boxes_a, NOMINAL_VOLTAGE_V * others_a
+        if boxes_w > 0 and boxes_w + others_w > circuit.limit_w + TOLERANCE_A:
+            yield Problem(
+                f"circuits[{circuit.id}].limit_w",
+                f"the fallback currents below ({boxes_w:g} W) and uncontrolled_a ({others_w:g} W) "
+                f"need more than the limit of {circuit.limit_w:g} W: lower fallback_a of EVSEs",
+            )
+
+
 def _minimum_fits(site: SiteConfig) -> Iterator[Problem]:
+    groups = {group.id: group for group in site.groups}
     for evse in site.evses:
         for circuit in ancestors(site, evse.circuit):
-            least_a = min(circuit.limit_a.on(phase) for phase in _used_phases(evse))
-            if evse.min_a > least_a:
-                yield _never_charges(evse, circuit, least_a)
+            phases = _used_phases(evse)
+            least_a = min(circuit.limit_a.on(phase) - circuit.guard_a for phase in phases)
+            yield from _never_charges(evse, f"circuit {circuit.id!r}", least_a, circuit.limit_w)
+        group = None if evse.group is None else groups.get(evse.group)
+        if group is not None:
+            limit_a = group.limit_a
+            least_a = inf if limit_a is None else min(limit_a.on(p) for p in _used_phases(evse))
+            yield from _never_charges(evse, f"group {group.id!r}", least_a, group.limit_w)
 
 
 def _used_phases(evse: Evse) -> tuple[Phase, ...]:
@@ -247,13 +275,19 @@ def _used_phases(evse: Evse) -> tuple[Phase, ...]:
     return PHASES
 
 
-def _never_charges(evse: Evse, circuit: Circuit, least_a: float) -> Problem:
-    return Problem(
-        f"evses[{evse.id}].min_a",
-        f"it can never charge: min_a {evse.min_a:g} A is above the {least_a:g} A of circuit "
-        f"{circuit.id!r}; lower min_a or raise the limit",
-        Severity.WARNING,
-    )
+def _never_charges(
+    evse: Evse, whose: str, least_a: float, limit_w: float | None
+) -> Iterator[Problem]:
+    """A car may use one phase of a three-phase box, so for power one phase counts."""
+    if limit_w is not None:
+        least_a = min(least_a, limit_w / NOMINAL_VOLTAGE_V)
+    if evse.min_a > least_a:
+        yield Problem(
+            f"evses[{evse.id}].min_a",
+            f"it can never charge: min_a {evse.min_a:g} A is above the {least_a:g} A of {whose}; "
+            "lower min_a or raise the limit",
+            Severity.WARNING,
+        )
 
 
 REFERENCE_RULES: tuple[Rule, ...] = (
@@ -268,6 +302,7 @@ REFERENCE_RULES: tuple[Rule, ...] = (
 )
 FUSE_RULES: tuple[Rule, ...] = (
     _fallbacks_fit,
+    _fallbacks_fit_power,
     _minimum_fits,
     _client_certificates_are_shown,
     _time_zone_is_known,

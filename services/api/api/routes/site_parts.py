@@ -1,4 +1,4 @@
-"""Parts of the configuration: ``/circuits`` ``/evses`` ``/meters`` ``/tokens``, stations, server.
+"""Parts of the configuration: circuits, groups, EVSEs, meters, tokens, stations, server.
 
 All are edits of the one site document, saved as a new revision through the same validation.
 """
@@ -15,7 +15,7 @@ from api.domain.site_secrets import Document, hidden
 from api.problems import ApiProblem, not_found
 from api.routes.bodies import JsonBody, body_schema, named_schema
 from api.routes.saving import SaveAnswer, save
-from shared.contracts.site import Circuit, Evse, Meter, OcppServerConfig, Station, Token
+from shared.contracts.site import Circuit, Evse, Group, Meter, OcppServerConfig, Station, Token
 
 READ_ONLY = "live"
 """EVSEs are shown with what is seen of them; sent back, it is ignored."""
@@ -33,6 +33,7 @@ class PartKind:
 
 
 CIRCUITS = PartKind("circuits", "circuit", Circuit, "/circuits/{part_id:path}")
+GROUPS = PartKind("groups", "group", Group, "/groups/{part_id:path}")
 EVSES = PartKind("evses", "EVSE", Evse, "/evses/{part_id:path}")
 METERS = PartKind("meters", "meter", Meter, "/meters/{part_id:path}")
 TOKENS = PartKind("tokens", "token", Token, "/tokens/{part_id:path}")
@@ -42,11 +43,11 @@ STATIONS = PartKind("stations", "station", Station, "/stations/{part_id:path}/co
 def part_routes() -> APIRouter:
     """Return the routes of all parts. More specific paths must be included before them."""
     router = APIRouter()
-    for kind in (CIRCUITS, METERS, TOKENS):
+    for kind in (CIRCUITS, GROUPS, METERS, TOKENS):
         _add_list(router, kind)
-    for kind in (CIRCUITS, METERS, TOKENS, STATIONS):
+    for kind in (CIRCUITS, GROUPS, METERS, TOKENS, STATIONS):
         _add_reading(router, kind)
-    for kind in (CIRCUITS, EVSES, METERS, TOKENS, STATIONS):
+    for kind in (CIRCUITS, GROUPS, EVSES, METERS, TOKENS, STATIONS):
         _add_editing(router, kind)
     _add_server(router)
     return router

@@ -27,10 +27,10 @@ class Members:
 
     @classmethod
     def of(cls, model: SiteModel, usage: Floats) -> "Members":
-        """Keep the pairs on phases that are in use (``usage`` is N x 3, 1.0 = in use)."""
-        used = usage[model.pair_evse, model.pair_phase] > 0
-        row, evse = model.pair_row[used], model.pair_evse[used]
-        return cls(row=row, evse=evse, load=np.ones(len(row)))
+        """Keep the entries with phases that are in use (``usage`` is N x 3, 1.0 = in use)."""
+        load = model.entry_loads(usage)
+        used = load > 0
+        return cls(row=model.entry_row[used], evse=model.entry_evse[used], load=load[used])
 
     def among(self, chosen: Bools) -> "Members":
         """Keep the pairs of chosen EVSEs."""

@@ -21,7 +21,7 @@ class Outcome:
     committed: Committed
     paced: Paced
     is_lost: Bools
-    """Rows that count the worst case of a lost meter."""
+    """Phases of circuits that count the worst case of a lost meter."""
 
 
 class _Line(NamedTuple):
@@ -72,5 +72,6 @@ def _code_and_row(line: _Line, own: ReasonCode) -> tuple[ReasonCode, int]:
 def _at_row(model: SiteModel, outcome: Outcome, code: ReasonCode, row: int) -> Reason:
     if row == UNBOUND:
         return Reason(code=code)
-    is_lost = code is ReasonCode.CIRCUIT and bool(outcome.is_lost[row])
+    is_phase = row < len(outcome.is_lost)
+    is_lost = code is ReasonCode.CIRCUIT and is_phase and bool(outcome.is_lost[row])
     return model.row_reason(ReasonCode.METER_LOST if is_lost else code, row)

@@ -1,8 +1,9 @@
 """The site as load management sees it: circuits and EVSEs compiled once per site revision.
 
-A *row* is one phase of one circuit, numbered ``3 * circuit + phase``. A *pair* says that an EVSE
-lies below a circuit and may load that phase of it. Everything the decision needs of the tree is in
-the pair arrays, so that a sum over all rows is one ``bincount``.
+A *row* is something that must not be exceeded: the phases of the circuits, numbered ``3 * circuit +
+phase``, then limits of power, then limits of groups. A *pair* says that a phase of an EVSE loads a
+row, an *entry* that an EVSE does; for power the three phases of a box are one entry. Everything the
+decision needs of the tree is in these arrays, so that a sum over all rows is one ``bincount``.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.contracts.charging import Reason, ReasonCode
-from shared.contracts.site import Circuit, Evse, Meter, Mode, SiteConfig
+from shared.contracts.site import Circuit, Evse, Group, Meter, Mode, PhaseLimits, SiteConfig
 from shared.errors import ConfigError
-from shared.units import PHASES, Phase
+from shared.units import NOMINAL_VOLTAGE_V, PHASES, Phase
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
@@ -22,6 +23,17 @@ Bools = NDArray[np.bool_]
 Three = tuple[float, float, float]
 
 NOTHING: Three = (0.0, 0.0, 0.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A limit, in A of one phase, or in W of all of them."""
+
+    limit: float
+    circuit: str | None = None
+    group: str | None = None
+    phase: Phase | None = None
+    """``None`` = a limit of power."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,10 +86,18 @@ class SiteModel:
     """The EVSEs below each circuit."""
     meters: Mapping[str, Meter]
     meters_at: tuple[tuple[Meter, ...], ...]
-    row_limit_a: Floats
+    rows: tuple[Row, ...]
+    row_limit: Floats
+    power_circuits: Ints
+    """Those with a limit of power; their rows follow those of the phases."""
     pair_row: Ints
     pair_evse: Ints
     pair_phase: Ints
+    pair_load: Floats
+    """What one ampere of that phase is on the row."""
+    pair_entry: Ints
+    entry_row: Ints
+    entry_evse: Ints
     min_a: Floats
     max_a: Floats
     step_a: Floats
@@ -91,22 +111,39 @@ class SiteModel:
 
     @property
     def row_count(self) -> int:
-        """Number of (circuit, phase) rows."""
-        return 3 * len(self.circuits)
+        """Number of rows of all kinds."""
+        return len(self.rows)
 
     def row_sums(self, phase_a: Floats) -> Floats:
         """Add up currents per EVSE and grid phase (shape N x 3) on every row."""
-        weights = phase_a[self.pair_evse, self.pair_phase]
+        weights = self.pair_load * phase_a[self.pair_evse, self.pair_phase]
         return sum_by_row(self.pair_row, weights, self.row_count)
+
+    def entry_loads(self, usage: Floats) -> Floats:
+        """Return what one ampere of each entry's EVSE is on its row (``usage`` N x 3, 1 = used)."""
+        weights = self.pair_load * usage[self.pair_evse, self.pair_phase]
+        return sum_by_row(self.pair_entry, weights, len(self.entry_row))
+
+    def on_rows(self, circuit_a: Floats) -> Floats:
+        """Put what flows at circuits (A, three phases each) on all rows; groups have none of it."""
+        beside = np.zeros(self.row_count)
+        beside[: circuit_a.size] = circuit_a.ravel()
+        power_w = NOMINAL_VOLTAGE_V * circuit_a.reshape(-1, 3).sum(axis=1)[self.power_circuits]
+        beside[circuit_a.size : circuit_a.size + len(power_w)] = power_w
+        return beside
 
     def circuit_index(self, circuit_id: str) -> int:
         """Return the position of a circuit."""
         return next(i for i, c in enumerate(self.circuits) if c.id == circuit_id)
 
     def row_reason(self, code: ReasonCode, row: int) -> Reason:
-        """Return a reason that names the circuit and phase of a row."""
-        circuit = self.circuits[row // 3]
-        return Reason(code=code, circuit=circuit.id, phase=PHASES[row % 3])
+        """Return a reason that names the circuit or group of a row, and its phase."""
+        bound = self.rows[row]
+        if code is ReasonCode.CIRCUIT and bound.phase is None:
+            code = ReasonCode.POWER
+        elif code is ReasonCode.CIRCUIT and bound.group is not None:
+            code = ReasonCode.GROUP
+        return Reason(code=code, circuit=bound.circuit, group=bound.group, phase=bound.phase)
 
 
 def sum_by_row(row: Ints, amps: Floats, rows: int) -> Floats:
@@ -124,8 +161,10 @@ def compile_site(site: SiteConfig) -> SiteModel:
         for index, evse in enumerate(sorted(site.evses, key=lambda e: e.id))
     )
     paths = [_path(_found(position, evse.config), parents) for evse in evses]
-    pairs = _pairs(paths)
     configs = [evse.config for evse in evses]
+    groups = {group.id: group for group in site.groups}
+    rows = _rows(circuits, site.groups)
+    pairs = _Pairs.of(rows, [_owners(circuits, paths[e.index], e.config) for e in evses])
     return SiteModel(
         revision=site.revision,
         site=site,
@@ -136,15 +175,21 @@ def compile_site(site: SiteConfig) -> SiteModel:
         below=_below(evses, paths, len(circuits)),
         meters={meter.id: meter for meter in site.meters},
         meters_at=tuple(tuple(m for m in site.meters if m.circuit == c.id) for c in circuits),
-        row_limit_a=np.array([c.limit_a.on(p) for c in circuits for p in PHASES], dtype=float),
-        pair_row=pairs[:, 0],
-        pair_evse=pairs[:, 1],
-        pair_phase=pairs[:, 2],
+        rows=rows,
+        row_limit=_column(row.limit for row in rows),
+        power_circuits=np.flatnonzero([c.limit_w is not None for c in circuits]),
+        pair_row=pairs.row,
+        pair_evse=pairs.evse,
+        pair_phase=pairs.phase,
+        pair_load=np.where(pairs.is_power, NOMINAL_VOLTAGE_V, 1.0),
+        pair_entry=pairs.entry,
+        entry_row=pairs.row[pairs.first],
+        entry_evse=pairs.evse[pairs.first],
         min_a=_column(e.min_a for e in configs),
         max_a=_column(e.max_a for e in configs),
         step_a=_column(e.step_a for e in configs),
         weight=_column(e.weight for e in configs),
-        priority=np.array([e.priority for e in configs], dtype=np.intp),
+        priority=np.array([_priority(e, groups) for e in configs], dtype=np.intp),
     )
 
 
@@ -179,15 +224,82 @@ def _path(circuit: int, parents: tuple[int, ...]) -> list[int]:
     return path
 
 
-def _pairs(paths: list[list[int]]) -> Ints:
-    """Return (row, EVSE, phase) sorted by row, then EVSE."""
-    rows = [
-        (3 * circuit + phase, evse, phase)
-        for evse, path in enumerate(paths)
-        for circuit in path
-        for phase in range(3)
-    ]
-    return np.array(sorted(rows), dtype=np.intp).reshape(-1, 3)
+def _rows(circuits: tuple[Circuit, ...], groups: tuple[Group, ...]) -> tuple[Row, ...]:
+    """Return all limits; those of the circuits' phases first, in the order of the circuits."""
+    return (
+        *(
+            Row(limit=max(0.0, c.limit_a.on(p) - c.guard_a), circuit=c.id, phase=p)
+            for c in circuits
+            for p in PHASES
+        ),
+        *(Row(limit=c.limit_w, circuit=c.id) for c in circuits if c.limit_w is not None),
+        *(
+            Row(limit=g.limit_a.on(p), group=g.id, phase=p)
+            for g in groups
+            if isinstance(g.limit_a, PhaseLimits)
+            for p in PHASES
+        ),
+        *(Row(limit=g.limit_w, group=g.id) for g in groups if g.limit_w is not None),
+    )
+
+
+Owner = tuple[str, str]
+"""(``circuit`` or ``group``, id): whose rows an EVSE loads."""
+
+
+def _owners(circuits: tuple[Circuit, ...], path: list[int], evse: Evse) -> set[Owner]:
+    owners: set[Owner] = {("circuit", circuits[index].id) for index in path}
+    return owners if evse.group is None else owners | {("group", evse.group)}
+
+
+def _owner(row: Row) -> Owner:
+    return ("circuit", row.circuit) if row.circuit is not None else ("group", row.group or "")
+
+
+def _priority(evse: Evse, groups: Mapping[str, Group]) -> int:
+    group = None if evse.group is None else groups.get(evse.group)
+    own = None if group is None else group.priority
+    return evse.priority if own is None else own
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class _Pairs:
+    """Which phase of which EVSE loads which row, sorted by row, then EVSE."""
+
+    row: Ints
+    evse: Ints
+    phase: Ints
+    is_power: Bools
+    entry: Ints
+    first: Bools
+    """The first pair of each entry."""
+
+    @classmethod
+    def of(cls, rows: tuple[Row, ...], owners: list[set[Owner]]) -> "_Pairs":
+        """``owners``: of each EVSE."""
+        loads: dict[Owner, list[int]] = {}
+        for number, owned in enumerate(owners):
+            for owner in owned:
+                loads.setdefault(owner, []).append(number)
+        found = [
+            (index, number, phase)
+            for index, one in enumerate(rows)
+            for number in loads.get(_owner(one), ())
+            for phase in (range(3) if one.phase is None else (PHASES.index(one.phase),))
+        ]
+        table = np.array(found, dtype=np.intp).reshape(-1, 3)
+        row, evse = table[:, 0], table[:, 1]
+        first = np.ones(len(row), dtype=bool)
+        first[1:] = (row[1:] != row[:-1]) | (evse[1:] != evse[:-1])
+        is_power_row = np.array([one.phase is None for one in rows], dtype=bool)
+        return cls(
+            row=row,
+            evse=evse,
+            phase=table[:, 2],
+            is_power=is_power_row[row],
+            entry=np.cumsum(first) - 1,
+            first=first,
+        )
 
 
 def _below(
