@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from shared.contracts.charging import (
+    LimitChanged,
     LoadmgrTicked,
     PermissionChanged,
     SetpointApplied,
@@ -121,6 +122,7 @@ FACTS_TO_LOADMGR = DurableQueue(
         MeterSampled,
         SetpointApplied,
         PermissionChanged,
+        LimitChanged,
         StationConnected,
         StationDisconnected,
         LoadmgrTicked,

@@ -17,6 +17,10 @@ class ReasonCode(StrEnum):
     """A limit of power; ``circuit`` or ``group`` says whose."""
     GROUP = "group"
     """The limit of a group on a phase."""
+    SCHEDULE = "schedule"
+    """A circuit has less at this time."""
+    EXTERNAL = "external"
+    """Somebody outside has set a limit; ``source`` says who."""
     MAXIMUM = "maximum"
     """The box or cable carries no more."""
     BACKEND = "backend"
@@ -42,6 +46,7 @@ class Reason(Contract):
     circuit: str | None = None
     group: str | None = None
     phase: Phase | None = None
+    source: str | None = None
 
 
 class ApplySetpoint(Command):
@@ -108,6 +113,36 @@ class PermissionChanged(Event):
     permitted: bool
     limit_a: float | None = None
     """``None`` = no limit from this source."""
+    changed_at: datetime
+
+
+class LimitScope(StrEnum):
+    """What an external limit is for."""
+
+    CIRCUIT = "circuit"
+    GROUP = "group"
+
+
+class LimitChanged(Event):
+    """A limit from outside, beside those of the site; the least counts. Repeated while it holds.
+
+    Both limits ``None`` = this source limits nothing any more.
+    """
+
+    topic: ClassVar[str] = "charging.limit_changed.v1"
+    address_space: ClassVar[str] = "limit"
+    address_field: ClassVar[str] = "target"
+
+    scope: LimitScope
+    target: str
+    """Id of the circuit or group."""
+    source: str
+    """Who sets it; each source has one limit for each target."""
+    limit_a: PhaseAmps | None = None
+    """``None`` on a phase = no limit there."""
+    limit_w: float | None = None
+    expires_at: datetime | None = None
+    """From then on it holds no longer; ``None`` = until it is changed."""
     changed_at: datetime
 
 

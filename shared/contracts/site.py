@@ -3,7 +3,7 @@
 ``SiteConfig`` is also the file format of ``/api/v1/site`` and of ``examples/*.yaml``.
 """
 
-from datetime import datetime
+from datetime import datetime, time
 from enum import StrEnum
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -73,6 +73,37 @@ def _one_number_for_all_phases(value: Any) -> Any:
     return value
 
 
+class Weekday(StrEnum):
+    """A day of the week."""
+
+    MONDAY = "mon"
+    TUESDAY = "tue"
+    WEDNESDAY = "wed"
+    THURSDAY = "thu"
+    FRIDAY = "fri"
+    SATURDAY = "sat"
+    SUNDAY = "sun"
+
+
+class ScheduledLimit(ConfigPart):
+    """A limit for some hours of some days, in the time of the site's zone."""
+
+    days: tuple[Weekday, ...] = tuple(Weekday)
+    begins: time = time(0)
+    ends: time = time(0)
+    """Not later than ``begins`` = on the next day; equal = the whole day."""
+    limit_a: Annotated[PhaseLimits | None, BeforeValidator(_one_number_for_all_phases)] = None
+    limit_w: Watts | None = None
+
+    @model_validator(mode="after")
+    def _limits_something(self) -> "ScheduledLimit":
+        if self.limit_a is None and self.limit_w is None:
+            raise ValueError("give limit_a, limit_w or both")
+        if self.begins.tzinfo is not None or self.ends.tzinfo is not None:
+            raise ValueError("write begins and ends without a zone: the site's time_zone counts")
+        return self
+
+
 class Circuit(ConfigPart):
     """A fuse. Exactly one has no parent: the root, which is the grid connection."""
 
@@ -84,6 +115,8 @@ class Circuit(ConfigPart):
     """Kept free on each phase, for what other consumers add within seconds."""
     limit_w: Watts | None = None
     """Power of all phases together, by contract for example; ``None`` = the fuse alone counts."""
+    schedule: tuple[ScheduledLimit, ...] = ()
+    """Limits that hold at times; of several the least counts."""
     uncontrolled_a: Amps = 0.0
     """What other consumers may draw at this circuit itself, per phase, when no meter tells.
 

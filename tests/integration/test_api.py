@@ -428,7 +428,7 @@ async def test_an_evse_shows_configuration_present_reason_and_station(api: Runni
 
     shown = await eventually(live)
     assert (shown["state"], shown["online"], shown["offered_a"]) == ("C", True, 13.5)
-    reason = {"code": "circuit", "circuit": "row", "group": None, "phase": None}
+    reason = {"code": "circuit", "circuit": "row", "group": None, "phase": None, "source": None}
     assert shown["reason"] == reason
     assert (shown["station"]["vendor"], shown["station"]["model"]) == ("ACME", "Wall 11")
     assert shown["session"]["session_id"] == "s1"

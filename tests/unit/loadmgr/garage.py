@@ -13,6 +13,8 @@ from loadmgr.domain.site_model import SiteModel, compile_site
 from loadmgr.domain.state import State
 from shared.contracts.charging import (
     ApplySetpoint,
+    LimitChanged,
+    LimitScope,
     Offer,
     PermissionChanged,
     SetpointApplied,
@@ -232,6 +234,22 @@ class Garage:
             permitted=permitted,
             limit_a=limit_a,
             changed_at=self.now,
+        )
+
+    def limit(self, scope: str, target: str, source: str, word: dict[str, float]) -> None:
+        """Set a limit from outside: ``amps`` for every phase, ``watts``, ``for_s``."""
+        amps = word.get("amps")
+        ends = self.now + timedelta(seconds=word["for_s"]) if "for_s" in word else None
+        self._tell(
+            LimitChanged(
+                scope=LimitScope(scope),
+                target=target,
+                source=source,
+                limit_a=None if amps is None else PhaseAmps(l1=amps, l2=amps, l3=amps),
+                limit_w=word.get("watts"),
+                expires_at=ends,
+                changed_at=self.now,
+            )
         )
 
     def permit(self, evse_id: str, permitted: bool, limit_a: float | None) -> None:

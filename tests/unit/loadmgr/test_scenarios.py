@@ -75,6 +75,13 @@ def permit(garage: Garage, words: dict[str, Any]) -> None:
         garage.permit(evse_id, word["permitted"], word.get("limit_a"))
 
 
+def set_limits(garage: Garage, limits: dict[str, dict[str, float]]) -> None:
+    """``circuit main operator: {amps: 16}``: scope, target, source."""
+    for where, word in limits.items():
+        scope, target, source = where.split()
+        garage.limit(scope, target, source, word)
+
+
 def silence_backend(garage: Garage, evse_ids: list[str]) -> None:
     for evse_id in evse_ids:
         del garage.permissions[evse_id]
@@ -101,6 +108,7 @@ VERBS: dict[str, Callable[[Garage, Any], None]] = {
     "base": set_base,
     "wants": want,
     "permit": permit,
+    "limits": set_limits,
     "backend_silent": silence_backend,
     "meter_silent": silence_meters,
     "meter_back": revive_meters,
@@ -128,7 +136,13 @@ def site_changes(site: SiteConfig, changes: dict[str, Any]) -> dict[str, Any]:
 def said(garage: Garage, evse_id: str) -> str:
     """Return the reason of an offer as the rulebook writes it: ``circuit main L1``."""
     reason = garage.offer(evse_id).reason
-    words = [reason.code.value, reason.circuit, reason.group, reason.phase and reason.phase.value]
+    words = [
+        reason.code.value,
+        reason.circuit,
+        reason.group,
+        reason.phase and reason.phase.value,
+        reason.source,
+    ]
     return " ".join(word for word in words if word)
 
 

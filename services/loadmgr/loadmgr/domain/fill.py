@@ -26,10 +26,10 @@ class Members:
     """What one ampere of the EVSE is on the row: 1 A of a phase, 230 W of each phase in use."""
 
     @classmethod
-    def of(cls, model: SiteModel, usage: Floats) -> "Members":
-        """Keep the entries with phases that are in use (``usage`` is N x 3, 1.0 = in use)."""
+    def of(cls, model: SiteModel, usage: Floats, limit: Floats) -> "Members":
+        """Keep the entries with phases in use (``usage`` N x 3, 1 = used) on rows with a limit."""
         load = model.entry_loads(usage)
-        used = load > 0
+        used = (load > 0) & np.isfinite(limit)[model.entry_row]
         return cls(row=model.entry_row[used], evse=model.entry_evse[used], load=load[used])
 
     def among(self, chosen: Bools) -> "Members":

@@ -9,6 +9,7 @@ from loadmgr.domain.commit import commit, fixed_rows, reserved_now
 from loadmgr.domain.demand import Demands, judge
 from loadmgr.domain.evse_record import EvseRecord
 from loadmgr.domain.fill import Members
+from loadmgr.domain.limits import limits_now
 from loadmgr.domain.pace import Present, pace
 from loadmgr.domain.reasons import Outcome, reasons
 from loadmgr.domain.share import share
@@ -52,9 +53,9 @@ def plan(model: SiteModel, state: State, now: datetime) -> Decision:
     now_s = now.timestamp()
     demands = judge(model, state, now_s)
     beside_a, is_lost = uncontrolled_rows(model, state.meters, now_s)
-    beside = model.on_rows(beside_a)
-    room = model.row_limit - beside - fixed_rows(model, demands)
-    members = Members.of(model, demands.usage)
+    limits = limits_now(model, state.external, now)
+    room = limits.amount - model.on_rows(beside_a) - fixed_rows(model, demands)
+    members = Members.of(model, demands.usage, limits.amount)
     present = _present(model, state)
     shares = share(model, demands, members, room=room, present_a=present.amps)
     committed = commit(model, demands, members, target_a=shares.amps, room=room)
@@ -67,7 +68,12 @@ def plan(model: SiteModel, state: State, now: datetime) -> Decision:
         now_s=now_s,
     )
     outcome = Outcome(
-        demands=demands, shares=shares, committed=committed, paced=paced, is_lost=is_lost
+        demands=demands,
+        limits=limits,
+        shares=shares,
+        committed=committed,
+        paced=paced,
+        is_lost=is_lost,
     )
     why = reasons(model, outcome)
     return Decision(

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from loadmgr.domain.commit import Committed
 from loadmgr.domain.demand import Demands
 from loadmgr.domain.fill import TOLERANCE_A, UNBOUND
+from loadmgr.domain.limits import Limits
 from loadmgr.domain.pace import Paced
 from loadmgr.domain.share import Shares
 from loadmgr.domain.site_model import Bools, SiteModel
@@ -17,6 +18,7 @@ class Outcome:
     """Every stage of one decision."""
 
     demands: Demands
+    limits: Limits
     shares: Shares
     committed: Committed
     paced: Paced
@@ -72,6 +74,10 @@ def _code_and_row(line: _Line, own: ReasonCode) -> tuple[ReasonCode, int]:
 def _at_row(model: SiteModel, outcome: Outcome, code: ReasonCode, row: int) -> Reason:
     if row == UNBOUND:
         return Reason(code=code)
-    is_phase = row < len(outcome.is_lost)
-    is_lost = code is ReasonCode.CIRCUIT and is_phase and bool(outcome.is_lost[row])
+    if code is not ReasonCode.CIRCUIT:
+        return model.row_reason(code, row)
+    binding = outcome.limits.bindings.get(row)
+    if binding is not None:
+        return model.row_reason(binding.code, row, source=binding.source)
+    is_lost = row < len(outcome.is_lost) and bool(outcome.is_lost[row])
     return model.row_reason(ReasonCode.METER_LOST if is_lost else code, row)

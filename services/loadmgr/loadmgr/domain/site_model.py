@@ -1,19 +1,21 @@
 """The site as load management sees it: circuits and EVSEs compiled once per site revision.
 
-A *row* is something that must not be exceeded: the phases of the circuits, numbered ``3 * circuit +
-phase``, then limits of power, then limits of groups. A *pair* says that a phase of an EVSE loads a
-row, an *entry* that an EVSE does; for power the three phases of a box are one entry. Everything the
-decision needs of the tree is in these arrays, so that a sum over all rows is one ``bincount``.
+A *row* is something that may have a limit: the phases of the circuits, numbered ``3 * circuit +
+phase``, then their power, then phases and power of the groups. A *pair* says that a phase of an
+EVSE loads a row, an *entry* that an EVSE does; for power the three phases of a box are one entry.
+Everything the decision needs of the tree is in these arrays, so that a sum over all rows is one
+``bincount``.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.contracts.charging import Reason, ReasonCode
-from shared.contracts.site import Circuit, Evse, Group, Meter, Mode, PhaseLimits, SiteConfig
+from shared.contracts.charging import LimitScope, Reason, ReasonCode
+from shared.contracts.site import Circuit, Evse, Group, Meter, Mode, SiteConfig
 from shared.errors import ConfigError
 from shared.units import NOMINAL_VOLTAGE_V, PHASES, Phase
 
@@ -23,6 +25,8 @@ Bools = NDArray[np.bool_]
 Three = tuple[float, float, float]
 
 NOTHING: Three = (0.0, 0.0, 0.0)
+Owner = tuple[LimitScope, str]
+"""A circuit or group, and its id: whose rows an EVSE loads."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +34,7 @@ class Row:
     """A limit, in A of one phase, or in W of all of them."""
 
     limit: float
+    """That of the site; infinite = none."""
     circuit: str | None = None
     group: str | None = None
     phase: Phase | None = None
@@ -88,8 +93,6 @@ class SiteModel:
     meters_at: tuple[tuple[Meter, ...], ...]
     rows: tuple[Row, ...]
     row_limit: Floats
-    power_circuits: Ints
-    """Those with a limit of power; their rows follow those of the phases."""
     pair_row: Ints
     pair_evse: Ints
     pair_phase: Ints
@@ -98,6 +101,7 @@ class SiteModel:
     pair_entry: Ints
     entry_row: Ints
     entry_evse: Ints
+    row_places: Mapping[Owner, tuple[int, int]]
     min_a: Floats
     max_a: Floats
     step_a: Floats
@@ -126,24 +130,28 @@ class SiteModel:
 
     def on_rows(self, circuit_a: Floats) -> Floats:
         """Put what flows at circuits (A, three phases each) on all rows; groups have none of it."""
-        beside = np.zeros(self.row_count)
-        beside[: circuit_a.size] = circuit_a.ravel()
-        power_w = NOMINAL_VOLTAGE_V * circuit_a.reshape(-1, 3).sum(axis=1)[self.power_circuits]
-        beside[circuit_a.size : circuit_a.size + len(power_w)] = power_w
-        return beside
+        power_w = NOMINAL_VOLTAGE_V * circuit_a.reshape(-1, 3).sum(axis=1)
+        of_groups = np.zeros(self.row_count - circuit_a.size - len(power_w))
+        return np.concatenate([circuit_a.ravel(), power_w, of_groups])
+
+    def rows_of(self, scope: LimitScope, name: str) -> tuple[int, int] | None:
+        """Return the row of L1 and that of the power of a circuit or group; None = not there."""
+        return self.row_places.get((scope, name))
 
     def circuit_index(self, circuit_id: str) -> int:
         """Return the position of a circuit."""
         return next(i for i, c in enumerate(self.circuits) if c.id == circuit_id)
 
-    def row_reason(self, code: ReasonCode, row: int) -> Reason:
+    def row_reason(self, code: ReasonCode, row: int, *, source: str | None = None) -> Reason:
         """Return a reason that names the circuit or group of a row, and its phase."""
         bound = self.rows[row]
         if code is ReasonCode.CIRCUIT and bound.phase is None:
             code = ReasonCode.POWER
         elif code is ReasonCode.CIRCUIT and bound.group is not None:
             code = ReasonCode.GROUP
-        return Reason(code=code, circuit=bound.circuit, group=bound.group, phase=bound.phase)
+        return Reason(
+            code=code, circuit=bound.circuit, group=bound.group, phase=bound.phase, source=source
+        )
 
 
 def sum_by_row(row: Ints, amps: Floats, rows: int) -> Floats:
@@ -177,7 +185,7 @@ def compile_site(site: SiteConfig) -> SiteModel:
         meters_at=tuple(tuple(m for m in site.meters if m.circuit == c.id) for c in circuits),
         rows=rows,
         row_limit=_column(row.limit for row in rows),
-        power_circuits=np.flatnonzero([c.limit_w is not None for c in circuits]),
+        row_places=_places(circuits, site.groups),
         pair_row=pairs.row,
         pair_evse=pairs.evse,
         pair_phase=pairs.phase,
@@ -232,28 +240,42 @@ def _rows(circuits: tuple[Circuit, ...], groups: tuple[Group, ...]) -> tuple[Row
             for c in circuits
             for p in PHASES
         ),
-        *(Row(limit=c.limit_w, circuit=c.id) for c in circuits if c.limit_w is not None),
+        *(Row(limit=_or_none(c.limit_w), circuit=c.id) for c in circuits),
         *(
-            Row(limit=g.limit_a.on(p), group=g.id, phase=p)
+            Row(limit=inf if g.limit_a is None else g.limit_a.on(p), group=g.id, phase=p)
             for g in groups
-            if isinstance(g.limit_a, PhaseLimits)
             for p in PHASES
         ),
-        *(Row(limit=g.limit_w, group=g.id) for g in groups if g.limit_w is not None),
+        *(Row(limit=_or_none(g.limit_w), group=g.id) for g in groups),
     )
 
 
-Owner = tuple[str, str]
-"""(``circuit`` or ``group``, id): whose rows an EVSE loads."""
+def _or_none(limit: float | None) -> float:
+    return inf if limit is None else limit
+
+
+def _places(
+    circuits: tuple[Circuit, ...], groups: tuple[Group, ...]
+) -> dict[Owner, tuple[int, int]]:
+    """Return where the rows of each circuit and group are; see ``_rows``."""
+    count, first = len(circuits), 4 * len(circuits)
+    places: dict[Owner, tuple[int, int]] = {}
+    for index, circuit in enumerate(circuits):
+        places[LimitScope.CIRCUIT, circuit.id] = (3 * index, 3 * count + index)
+    for index, group in enumerate(groups):
+        places[LimitScope.GROUP, group.id] = (first + 3 * index, first + 3 * len(groups) + index)
+    return places
 
 
 def _owners(circuits: tuple[Circuit, ...], path: list[int], evse: Evse) -> set[Owner]:
-    owners: set[Owner] = {("circuit", circuits[index].id) for index in path}
-    return owners if evse.group is None else owners | {("group", evse.group)}
+    owners: set[Owner] = {(LimitScope.CIRCUIT, circuits[index].id) for index in path}
+    return owners if evse.group is None else owners | {(LimitScope.GROUP, evse.group)}
 
 
 def _owner(row: Row) -> Owner:
-    return ("circuit", row.circuit) if row.circuit is not None else ("group", row.group or "")
+    if row.circuit is not None:
+        return (LimitScope.CIRCUIT, row.circuit)
+    return (LimitScope.GROUP, row.group or "")
 
 
 def _priority(evse: Evse, groups: Mapping[str, Group]) -> int:

@@ -3,10 +3,16 @@
 from dataclasses import dataclass, field
 
 from loadmgr.domain.evse_record import NEVER, EvseRecord
+from loadmgr.domain.limits import External, LimitKey
 from loadmgr.domain.meter_record import MeterRecord
 from loadmgr.domain.site_model import EvseModel, SiteModel
 from loadmgr.domain.uncontrolled import take_sample
-from shared.contracts.charging import ApplySetpoint, PermissionChanged, SetpointApplied
+from shared.contracts.charging import (
+    ApplySetpoint,
+    LimitChanged,
+    PermissionChanged,
+    SetpointApplied,
+)
 from shared.contracts.evse import EvseObserved
 from shared.contracts.message import Event
 from shared.contracts.meter import MeterSampled
@@ -24,6 +30,8 @@ class State:
 
     evses: dict[str, EvseRecord] = field(default_factory=dict)
     meters: dict[str, MeterRecord] = field(default_factory=dict)
+    external: dict[LimitKey, External] = field(default_factory=dict)
+    """Limits that others have set."""
     revision: int = 0
     """The last setpoint revision given."""
 
@@ -55,6 +63,8 @@ class State:
                 return self._hear_applied(model, event, now_s)
             case PermissionChanged():
                 return self._hear_permission(event, now_s)
+            case LimitChanged():
+                return self._hear_limit(model, event)
             case StationDisconnected():
                 return self._lose_connection(model, event, now_s)
         return False
@@ -124,6 +134,16 @@ class State:
         if before is None:
             return True
         return (before.permitted, before.limit_a) != (word.permitted, word.limit_a)
+
+    def _hear_limit(self, model: SiteModel, told: LimitChanged) -> bool:
+        if model.rows_of(told.scope, told.target) is None:
+            return False
+        key, limit = (told.scope, told.target, told.source), External.of(told)
+        before = self.external.pop(key, None)
+        if limit.is_nothing:
+            return before is not None
+        self.external[key] = limit
+        return before is None or before.amounts != limit.amounts
 
     def _lose_connection(self, model: SiteModel, gone: StationDisconnected, now_s: float) -> bool:
         station_id = gone.station_id.casefold()
