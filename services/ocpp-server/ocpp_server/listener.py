@@ -14,6 +14,7 @@ from ocpp_server.domain.rates import Networks
 from ocpp_server.domain.tls_failure import explain
 from ocpp_server.early_answer import answer_plain
 from ocpp_server.link import Front
+from ocpp_server.pacing import evenly
 from ocpp_server.peer import Peer, begins_with_header, peer_of, told_peer
 from ocpp_server.session import Session
 from ocpp_server.tls_detect import FirstBytes, first_bytes
@@ -25,6 +26,8 @@ logger = logging.getLogger(__name__)
 
 HANDSHAKE_TIMEOUT_S = 15.0
 """From the first byte to an admitted station, TLS included."""
+PING_ROUND_S = 5.0
+"""So long it takes to ping everybody."""
 GREETINGS_LIMIT = 512
 """So many connections may be between accept and admission at once; more wait in the backlog."""
 GREETINGS_OF_ONE_ADDRESS = 128
@@ -74,8 +77,10 @@ class Listener:
     async def ping_all(self) -> None:
         """Ping every station now and then."""
         while True:
-            await asyncio.sleep(self._front.ping_interval_s())
-            for session in list(self._sessions):
+            interval_s = self._front.ping_interval_s()
+            round_s = min(interval_s, PING_ROUND_S)
+            await asyncio.sleep(interval_s - round_s)
+            async for session in evenly(tuple(self._sessions), over_s=round_s):
                 session.ping()
 
     async def close(self) -> None:

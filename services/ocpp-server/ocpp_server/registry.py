@@ -12,6 +12,7 @@ from ocpp_server.facilities import Facilities
 from ocpp_server.gate import Gate
 from ocpp_server.link import Front, Link, Receiver
 from ocpp_server.metrics import CONNECTED, REFUSED
+from ocpp_server.pacing import evenly
 from ocpp_server.station import Station
 from shared.bus.port import Inbox
 from shared.contracts.message import Address, station_address
@@ -133,19 +134,22 @@ class Registry:
 
     def sweep(self) -> None:
         """Look at the time, for every station."""
-        limit_s = self._silence_limit_s
-        now = self._facilities.clock.monotonic()
         for station in tuple(self._stations.values()):
-            if now - station.conversation.heard_at > limit_s:
-                station.close(GOING_AWAY, f"nothing heard for {limit_s:g} s")
-            else:
-                station.sweep()
+            self._look_at_time(station)
 
     async def run(self) -> None:
         """Sweep once a second, until cancelled."""
         while True:
-            await asyncio.sleep(SWEEP_EVERY_S)
-            self.sweep()
+            async for station in evenly(tuple(self._stations.values()), over_s=SWEEP_EVERY_S):
+                if station.conversation.is_open:
+                    self._look_at_time(station)
+
+    def _look_at_time(self, station: Station) -> None:
+        limit_s = self._silence_limit_s
+        if self._facilities.clock.monotonic() - station.conversation.heard_at > limit_s:
+            station.close(GOING_AWAY, f"nothing heard for {limit_s:g} s")
+        else:
+            station.sweep()
 
     def close_all(self) -> None:
         """Send every station away, also one that is still being taken over or comes in from now
