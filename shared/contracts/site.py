@@ -73,6 +73,10 @@ def _one_number_for_all_phases(value: Any) -> Any:
     return value
 
 
+AnyPhaseLimits = Annotated[PhaseLimits | None, BeforeValidator(_one_number_for_all_phases)]
+"""A limit on each phase; one number stands for all three."""
+
+
 class Weekday(StrEnum):
     """A day of the week."""
 
@@ -92,7 +96,7 @@ class ScheduledLimit(ConfigPart):
     begins: time = time(0)
     ends: time = time(0)
     """Not later than ``begins`` = on the next day; equal = the whole day."""
-    limit_a: Annotated[PhaseLimits | None, BeforeValidator(_one_number_for_all_phases)] = None
+    limit_a: AnyPhaseLimits = None
     limit_w: Watts | None = None
 
     @model_validator(mode="after")
@@ -129,7 +133,7 @@ class Group(ConfigPart):
 
     id: Identifier
     name: str = ""
-    limit_a: Annotated[PhaseLimits | None, BeforeValidator(_one_number_for_all_phases)] = None
+    limit_a: AnyPhaseLimits = None
     """What all its EVSEs may draw together; ``None`` = no limit of its own."""
     limit_w: Watts | None = None
     """The same as power of all phases together."""

@@ -11,6 +11,7 @@ from api.routes import (
     alarms,
     certificates,
     evses,
+    external_limits,
     history,
     messages,
     meter_values,
@@ -37,6 +38,7 @@ TAGS = [
     {"name": "site", "description": "The whole configuration, versioned"},
     {"name": "circuits", "description": "Fuses"},
     {"name": "groups", "description": "EVSEs with a limit or a rank of their own"},
+    {"name": "limits", "description": "Set from outside, for circuits and groups"},
     {"name": "evses", "description": "Outlets: configuration, present, orders"},
     {"name": "meters", "description": "Meters on circuits"},
     {"name": "tokens", "description": "RFID cards and other idTags"},
@@ -81,6 +83,7 @@ def _operator_routes() -> APIRouter:
     routes.include_router(station_reservations.router)
     routes.include_router(station_configuration.router)
     routes.include_router(evses.router)
+    routes.include_router(external_limits.router)
     routes.include_router(part_routes())
     routes.include_router(certificates.router)
     routes.include_router(messages.router)

@@ -11,6 +11,7 @@ from api.access import Access
 from api.certificates import Certificates
 from api.configuration import Configuration
 from api.event_stream import EventStream
+from api.external_limits import ExternalLimits
 from api.live import LiveView
 from api.message_feed import MessageFeed
 from api.problems import ApiProblem
@@ -42,6 +43,7 @@ class Parts:
     access: Access
     promotions: Promotions
     certificates: Certificates
+    external_limits: ExternalLimits
 
 
 def parts_of(connection: HTTPConnection) -> Parts:

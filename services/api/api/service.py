@@ -12,6 +12,7 @@ from api.certificates import Certificates
 from api.configuration import Configuration
 from api.deps import Parts
 from api.event_stream import EventStream
+from api.external_limits import ExternalLimits
 from api.first_site import load_or_make_site
 from api.live import LiveView
 from api.message_feed import MessageFeed
@@ -19,6 +20,7 @@ from api.promotions import Promotions
 from api.settings import ApiSettings
 from api.storage.access import AccessStore
 from api.storage.certificates import CertificateStore
+from api.storage.external_limits import ExternalLimitStore
 from api.storage.messages import MessageStore
 from api.storage.meter_values import MeterValueStore
 from api.storage.refusals import RefusalStore
@@ -110,4 +112,5 @@ async def build_parts(
         station_records=StationRecordStore(database),
         access=Access(AccessStore(database), admin_token=settings.admin_token, clock=clock),
         certificates=Certificates(CertificateStore(database), bus, clock=clock),
+        external_limits=ExternalLimits(ExternalLimitStore(database), bus, clock=clock),
     )

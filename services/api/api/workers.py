@@ -40,6 +40,7 @@ class Workers:
         await self.refusals.load()
         await self.projector.open()
         await self.parts.promotions.open()
+        await self.parts.external_limits.open()
         await self.publisher.open()
         await self.intake.open()
         await self.records.open()
@@ -56,12 +57,14 @@ class Workers:
         group.create_task(self.refusals.run())
         group.create_task(self.retention.run())
         group.create_task(self.parts.message_feed.run())
+        group.create_task(self.parts.external_limits.run())
 
     async def close(self) -> None:
         """Leave the queues; what is not committed stays in them."""
         await self.watch.close()
         await self.projector.close()
         await self.parts.promotions.close()
+        await self.parts.external_limits.close()
         await self.intake.close()
         await self.records.close()
 

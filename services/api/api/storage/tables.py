@@ -165,6 +165,20 @@ meter_values = Table(
     Index("ix_meter_values_received", "received_at"),
 )
 
+external_limits = Table(
+    "external_limits",
+    metadata,
+    Column("scope", String(16), primary_key=True),
+    Column("target", Text, primary_key=True),
+    Column("source", Text, primary_key=True),
+    Column("l1_a", Float(53)),
+    Column("l2_a", Float(53)),
+    Column("l3_a", Float(53)),
+    Column("limit_w", Float(53)),
+    Column("expires_at", UtcDateTime),
+    Column("changed_at", UtcDateTime, nullable=False),
+)
+
 station_jobs = Table(
     "station_jobs",
     metadata,

@@ -1,4 +1,4 @@
-"""The limits that hold now: the least of the site's, of its schedules, and of those from outside."""
+"""The limits that hold now: the least of the site's, of its schedules, and of others'."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
