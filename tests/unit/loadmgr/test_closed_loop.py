@@ -140,13 +140,13 @@ def test_nothing_sent_adds_to_what_may_overflow(seed: int) -> None:
         now_s = garage.now.timestamp()
         demands = judge(garage.model, garage.state, now_s)
         beside_a, _ = uncontrolled_rows(garage.model, garage.state.meters, now_s)
-        beside = garage.model.on_rows(beside_a)
-        before = garage.model.row_sums(reserved_now(demands, demands.upper_a)) + beside
+        beside = garage.model.rows.with_circuits(beside_a)
+        before = garage.model.rows.sums(reserved_now(demands, demands.upper_a)) + beside
         plain_decide()
         assert garage.decision is not None
         sent = judge(garage.model, garage.state, now_s)
-        after = garage.model.row_sums(reserved_now(sent, sent.upper_a)) + beside
-        allowed = np.maximum(before, garage.model.row_limit)
+        after = garage.model.rows.sums(reserved_now(sent, sent.upper_a)) + beside
+        allowed = np.maximum(before, garage.model.rows.limit)
         assert (after <= allowed + 1e-3).all()
         for setpoint in garage.decision.setpoints:
             evse = garage.model.evse_by_id[setpoint.evse_id].config

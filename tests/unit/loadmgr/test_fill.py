@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadmgr.domain.admission import admit
+from loadmgr.domain.arrays import Floats
 from loadmgr.domain.fill import UNBOUND, Filled, Members, fill
-from loadmgr.domain.site_model import Floats
 
 EPSILON = 1e-5
 SEEDS = st.integers(0, 2**32)

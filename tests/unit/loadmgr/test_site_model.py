@@ -53,7 +53,7 @@ def test_a_row_names_its_circuit_and_phase() -> None:
     model = compile_site(site_of({"circuits": circuits, "evses": {}}))
     assert [c.id for c in model.circuits] == ["main", "uv1"]
     assert model.circuit_index("uv1") == 1
-    reason = model.row_reason(ReasonCode.CIRCUIT, 4)
+    reason = model.rows.reason(ReasonCode.CIRCUIT, 4)
     assert (reason.circuit, reason.phase) == ("uv1", "L2")
 
 

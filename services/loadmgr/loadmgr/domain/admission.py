@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from loadmgr.domain.arrays import Bools, Floats, Ints, sum_by_row
 from loadmgr.domain.fill import TOLERANCE_A, Members
-from loadmgr.domain.site_model import Bools, Floats, Ints, sum_by_row
 
 
 def admit(members: Members, *, order: Ints, need: Floats, room: Floats) -> Bools:

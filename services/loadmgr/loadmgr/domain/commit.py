@@ -9,10 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from loadmgr.domain.admission import admit
+from loadmgr.domain.arrays import Floats, Ints
 from loadmgr.domain.demand import Demands, floor_steps
 from loadmgr.domain.fill import TOLERANCE_A, Members, fill
 from loadmgr.domain.reserve import EXCESS_A, MARGIN_A
-from loadmgr.domain.site_model import Floats, Ints, SiteModel
+from loadmgr.domain.site_model import SiteModel
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -41,7 +42,7 @@ def fixed_rows(model: SiteModel, demands: Demands) -> Floats:
     reserved = reserved_now(demands, demands.upper_a)
     by_limit = demands.usage * demands.upper_a[:, None]
     fixed = np.where(demands.is_steered[:, None], reserved - by_limit, reserved)
-    return model.row_sums(fixed)
+    return model.rows.sums(fixed)
 
 
 def commit(

@@ -5,8 +5,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from loadmgr.domain.arrays import Bools, Floats, Ints, Three
+from loadmgr.domain.evse_model import EvseModel
 from loadmgr.domain.evse_record import EvseRecord
-from loadmgr.domain.site_model import Bools, EvseModel, Floats, Ints, SiteModel, Three
+from loadmgr.domain.site_model import SiteModel
 from loadmgr.domain.state import State, turn_key
 from shared.contracts.charging import ReasonCode
 from shared.contracts.evse import EvseState

@@ -7,8 +7,9 @@ replaced by zero.
 from dataclasses import dataclass, field
 from math import isfinite
 
+from loadmgr.domain.arrays import NOTHING, Three
+from loadmgr.domain.evse_model import EvseModel
 from loadmgr.domain.reserve import EXCESS_A, FOLLOW_S, MARGIN_A, SEND_DELAY_S, Ladder
-from loadmgr.domain.site_model import NOTHING, EvseModel, Three
 from shared.contracts.charging import PermissionChanged, SetpointApplied, SetpointOutcome
 from shared.contracts.evse import EvseObserved, EvseState
 from shared.contracts.site import DeactivationPolicy

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from loadmgr.domain.site_model import Bools, Floats, Ints, SiteModel, sum_by_row
+from loadmgr.domain.arrays import Bools, Floats, Ints, sum_by_row
+from loadmgr.domain.site_model import SiteModel
 
 TOLERANCE_A = 1e-7
 UNBOUND = -1
@@ -28,9 +29,11 @@ class Members:
     @classmethod
     def of(cls, model: SiteModel, usage: Floats, limit: Floats) -> "Members":
         """Keep the entries with phases in use (``usage`` N x 3, 1 = used) on rows with a limit."""
-        load = model.entry_loads(usage)
-        used = (load > 0) & np.isfinite(limit)[model.entry_row]
-        return cls(row=model.entry_row[used], evse=model.entry_evse[used], load=load[used])
+        load = model.rows.entry_loads(usage)
+        used = (load > 0) & np.isfinite(limit)[model.rows.entry_row]
+        return cls(
+            row=model.rows.entry_row[used], evse=model.rows.entry_evse[used], load=load[used]
+        )
 
     def among(self, chosen: Bools) -> "Members":
         """Keep the pairs of chosen EVSEs."""

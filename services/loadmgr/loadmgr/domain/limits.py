@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from math import inf, isfinite
 from typing import NamedTuple
 
-from loadmgr.domain.site_model import Floats, SiteModel
+from loadmgr.domain.arrays import Floats
+from loadmgr.domain.site_model import SiteModel
 from shared.contracts.charging import LimitChanged, LimitScope, ReasonCode
 from shared.contracts.site import ScheduledLimit, Weekday
 from shared.time_zone import zone_named
@@ -74,14 +75,14 @@ class External:
 
 def limits_now(model: SiteModel, external: Mapping[LimitKey, External], now: datetime) -> Limits:
     """Return what may flow on each row now."""
-    limits = Limits(amount=model.row_limit.copy(), bindings={})
+    limits = Limits(amount=model.rows.limit.copy(), bindings={})
     for circuit_id, scheduled in scheduled_now(model, now):
-        place = model.rows_of(LimitScope.CIRCUIT, circuit_id)
+        place = model.rows.place_of(LimitScope.CIRCUIT, circuit_id)
         limits.lower(place, _amounts_of(scheduled), Binding(code=ReasonCode.SCHEDULE))
     for (scope, target, source), told in sorted(external.items()):
         if now.timestamp() < told.until_s:
             binding = Binding(code=ReasonCode.EXTERNAL, source=source)
-            limits.lower(model.rows_of(scope, target), told.amounts, binding)
+            limits.lower(model.rows.place_of(scope, target), told.amounts, binding)
     return limits
 
 

@@ -6,8 +6,8 @@ Per phase: the estimate rises at once and falls only when 30 s have shown less.
 from collections import deque
 from dataclasses import dataclass, field
 
+from loadmgr.domain.arrays import NOTHING, Three
 from loadmgr.domain.evse_record import NEVER
-from loadmgr.domain.site_model import NOTHING, Three
 
 WINDOW_S = 30.0
 LONG_WINDOW_S = 900.0

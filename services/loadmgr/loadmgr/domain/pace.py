@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from loadmgr.domain.arrays import Bools, Floats
 from loadmgr.domain.fill import TOLERANCE_A, Members
-from loadmgr.domain.site_model import Bools, Floats
 
 TRIFLE_A = 0.5
 """Smaller changes are not sent unless a limit needs them."""

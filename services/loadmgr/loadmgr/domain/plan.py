@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
+from loadmgr.domain.arrays import Bools, Floats
 from loadmgr.domain.commit import commit, fixed_rows, reserved_now
 from loadmgr.domain.demand import Demands, judge
 from loadmgr.domain.evse_record import EvseRecord
@@ -13,7 +14,7 @@ from loadmgr.domain.limits import limits_now
 from loadmgr.domain.pace import Present, pace
 from loadmgr.domain.reasons import Outcome, reasons
 from loadmgr.domain.share import share
-from loadmgr.domain.site_model import Bools, Floats, SiteModel
+from loadmgr.domain.site_model import SiteModel
 from loadmgr.domain.state import State
 from loadmgr.domain.uncontrolled import silent_meters, uncontrolled_rows
 from shared.contracts.charging import (
@@ -54,7 +55,7 @@ def plan(model: SiteModel, state: State, now: datetime) -> Decision:
     demands = judge(model, state, now_s)
     beside_a, is_lost = uncontrolled_rows(model, state.meters, now_s)
     limits = limits_now(model, state.external, now)
-    room = limits.amount - model.on_rows(beside_a) - fixed_rows(model, demands)
+    room = limits.amount - model.rows.with_circuits(beside_a) - fixed_rows(model, demands)
     members = Members.of(model, demands.usage, limits.amount)
     present = _present(model, state)
     shares = share(model, demands, members, room=room, present_a=present.amps)
@@ -167,7 +168,7 @@ def _decided(
             model.evses, limits.tolist(), reserved.max(axis=1).tolist(), why, strict=True
         )
     )
-    loads = _loads(model, model.row_sums(reserved), beside_a)
+    loads = _loads(model, model.rows.sums(reserved), beside_a)
     return OffersDecided(decided_at=now.astimezone(UTC), offers=offers, circuits=loads)
 
 

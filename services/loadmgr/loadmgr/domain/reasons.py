@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from loadmgr.domain.arrays import Bools
 from loadmgr.domain.commit import Committed
 from loadmgr.domain.demand import Demands
 from loadmgr.domain.fill import TOLERANCE_A, UNBOUND
 from loadmgr.domain.limits import Limits
 from loadmgr.domain.pace import Paced
 from loadmgr.domain.share import Shares
-from loadmgr.domain.site_model import Bools, SiteModel
+from loadmgr.domain.site_model import SiteModel
 from shared.contracts.charging import Reason, ReasonCode
 
 
@@ -75,9 +76,9 @@ def _at_row(model: SiteModel, outcome: Outcome, code: ReasonCode, row: int) -> R
     if row == UNBOUND:
         return Reason(code=code)
     if code is not ReasonCode.CIRCUIT:
-        return model.row_reason(code, row)
+        return model.rows.reason(code, row)
     binding = outcome.limits.bindings.get(row)
     if binding is not None:
-        return model.row_reason(binding.code, row, source=binding.source)
+        return model.rows.reason(binding.code, row, source=binding.source)
     is_lost = row < len(outcome.is_lost) and bool(outcome.is_lost[row])
-    return model.row_reason(ReasonCode.METER_LOST if is_lost else code, row)
+    return model.rows.reason(ReasonCode.METER_LOST if is_lost else code, row)

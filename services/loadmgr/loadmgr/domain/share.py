@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from loadmgr.domain.admission import admit
+from loadmgr.domain.arrays import Bools, Floats, Ints
 from loadmgr.domain.demand import Demands, floor_steps
 from loadmgr.domain.fill import TOLERANCE_A, UNBOUND, Filled, Members, fill
-from loadmgr.domain.site_model import Bools, Floats, Ints, SiteModel
+from loadmgr.domain.site_model import SiteModel
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

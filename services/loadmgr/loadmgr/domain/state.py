@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass, field
 
+from loadmgr.domain.evse_model import EvseModel
 from loadmgr.domain.evse_record import NEVER, EvseRecord
 from loadmgr.domain.limits import External, LimitKey
 from loadmgr.domain.meter_record import MeterRecord
-from loadmgr.domain.site_model import EvseModel, SiteModel
+from loadmgr.domain.site_model import SiteModel
 from loadmgr.domain.uncontrolled import take_sample
 from shared.contracts.charging import (
     ApplySetpoint,
@@ -136,7 +137,7 @@ class State:
         return (before.permitted, before.limit_a) != (word.permitted, word.limit_a)
 
     def _hear_limit(self, model: SiteModel, told: LimitChanged) -> bool:
-        if model.rows_of(told.scope, told.target) is None:
+        if model.rows.place_of(told.scope, told.target) is None:
             return False
         key, limit = (told.scope, told.target, told.source), External.of(told)
         before = self.external.pop(key, None)

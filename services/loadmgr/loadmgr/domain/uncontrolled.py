@@ -4,9 +4,11 @@ from math import isfinite
 
 import numpy as np
 
+from loadmgr.domain.arrays import Bools, Floats, Three
+from loadmgr.domain.evse_model import EvseModel
 from loadmgr.domain.evse_record import EvseRecord
 from loadmgr.domain.meter_record import Drawn, MeterRecord, estimate
-from loadmgr.domain.site_model import Bools, EvseModel, Floats, SiteModel, Three
+from loadmgr.domain.site_model import SiteModel
 from shared.contracts.meter import MeterSampled
 from shared.contracts.site import Meter, MeterRole
 from shared.units import PHASES

@@ -1,0 +1,16 @@
+"""Arrays by row, by EVSE, or by pairs of both."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.intp]
+Bools = NDArray[np.bool_]
+Three = tuple[float, float, float]
+
+NOTHING: Three = (0.0, 0.0, 0.0)
+
+
+def sum_by_row(row: Ints, amounts: Floats, rows: int) -> Floats:
+    """Add up what is of the same row; a row without any is zero."""
+    return np.asarray(np.bincount(row, weights=amounts, minlength=rows), dtype=np.float64)
