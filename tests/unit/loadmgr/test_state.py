@@ -272,3 +272,4 @@ def test_the_same_facts_lead_to_the_same_decision_in_any_order() -> None:
         known.sample()
         decisions.append(plan(known.model, known.state, START))
     assert decisions[0] == decisions[1]
+    assert decisions[0].decided == decisions[1].decided

@@ -1,32 +1,26 @@
 """One decision: from the site, what is known and the time to setpoints. Pure."""
 
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
 
 import numpy as np
 
 from loadmgr.domain.arrays import Bools, Floats
-from loadmgr.domain.commit import commit, fixed_rows, reserved_now
+from loadmgr.domain.commit import commit, fixed_rows
 from loadmgr.domain.demand import Demands, judge
 from loadmgr.domain.evse_record import EvseRecord
 from loadmgr.domain.fill import Members
 from loadmgr.domain.limits import limits_now
 from loadmgr.domain.pace import Present, pace
 from loadmgr.domain.reasons import Outcome, reasons
+from loadmgr.domain.report import Report
 from loadmgr.domain.share import share
 from loadmgr.domain.site_model import SiteModel
 from loadmgr.domain.state import State
 from loadmgr.domain.uncontrolled import silent_meters, uncontrolled_rows
-from shared.contracts.charging import (
-    ApplySetpoint,
-    CircuitLoad,
-    Offer,
-    OffersDecided,
-    Reason,
-    SetpointOutcome,
-)
+from shared.contracts.charging import ApplySetpoint, OffersDecided, Reason, SetpointOutcome
 from shared.contracts.site import Meter
-from shared.units import PhaseAmps
 
 RETRY_S = 10.0
 """A setpoint that was not accepted is sent again after this."""
@@ -38,11 +32,16 @@ class Decision:
 
     setpoints: tuple[ApplySetpoint, ...]
     """Lowerings first."""
-    decided: OffersDecided
+    report: Report = field(compare=False)
     served: frozenset[str]
     waiting: frozenset[str]
     silent_meters: frozenset[Meter]
     disobeying: frozenset[str]
+
+    @cached_property
+    def decided(self) -> OffersDecided:
+        """What is told of it; made only when somebody asks, because setpoints go first."""
+        return self.report.event()
 
 
 def plan(model: SiteModel, state: State, now: datetime) -> Decision:
@@ -79,7 +78,14 @@ def plan(model: SiteModel, state: State, now: datetime) -> Decision:
     why = reasons(model, outcome)
     return Decision(
         setpoints=_setpoints(model, state, demands, paced.amps, why, now_s=now_s),
-        decided=_decided(model, state, outcome, why, beside_a=beside_a, now=now),
+        report=Report(
+            model=model,
+            records=state.evses,
+            outcome=outcome,
+            why=why,
+            beside_a=beside_a,
+            decided_at=now,
+        ),
         served=_ids(model, shares.amps > 0),
         waiting=_ids(model, demands.wants & (shares.amps <= 0)),
         silent_meters=silent_meters(model, state.meters, now_s),
@@ -141,56 +147,3 @@ def _is_due(record: EvseRecord, limit_a: float, lease_s: float, *, now_s: float)
     age_s = now_s - sent.sent_s
     is_accepted = sent.outcome is SetpointOutcome.ACCEPTED
     return age_s >= lease_s / 3 - 1 or (not is_accepted and age_s >= RETRY_S)
-
-
-def _decided(
-    model: SiteModel,
-    state: State,
-    outcome: Outcome,
-    why: tuple[Reason, ...],
-    *,
-    beside_a: Floats,
-    now: datetime,
-) -> OffersDecided:
-    demands, amps = outcome.demands, outcome.paced.amps
-    upper_a = np.where(demands.is_steered, np.maximum(demands.upper_a, amps), demands.upper_a)
-    limits = np.where(demands.is_steered, amps, demands.upper_a)
-    reserved = reserved_now(demands, upper_a)
-    offers = tuple(
-        Offer(
-            evse_id=evse.config.id,
-            limit_a=limit_a,
-            measured_a=_measured(state.evses[evse.config.id], now.timestamp()),
-            reserved_a=most_a,
-            reason=reason,
-        )
-        for evse, limit_a, most_a, reason in zip(
-            model.evses, limits.tolist(), reserved.max(axis=1).tolist(), why, strict=True
-        )
-    )
-    loads = _loads(model, model.rows.sums(reserved), beside_a)
-    return OffersDecided(decided_at=now.astimezone(UTC), offers=offers, circuits=loads)
-
-
-def _measured(record: EvseRecord, now_s: float) -> PhaseAmps | None:
-    if not record.is_measured(now_s):
-        return None
-    first, second, third = record.line_a
-    return PhaseAmps(l1=first, l2=second, l3=third)
-
-
-def _loads(model: SiteModel, reserved: Floats, beside_a: Floats) -> tuple[CircuitLoad, ...]:
-    return tuple(
-        CircuitLoad(
-            circuit_id=circuit.id,
-            limit_a=circuit.limit_a.amps,
-            reserved_a=_amps(reserved[3 * index : 3 * index + 3]),
-            uncontrolled_a=_amps(beside_a[3 * index : 3 * index + 3]),
-        )
-        for index, circuit in enumerate(model.circuits)
-    )
-
-
-def _amps(phase_a: Floats) -> PhaseAmps:
-    first, second, third = (round(amps, 3) for amps in phase_a.tolist())
-    return PhaseAmps(l1=first, l2=second, l3=third)
