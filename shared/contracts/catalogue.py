@@ -4,6 +4,7 @@ import ast
 import importlib
 import inspect
 import pkgutil
+import sys
 import textwrap
 from collections.abc import Iterator
 from enum import Enum
@@ -180,11 +181,17 @@ def _target(statement: ast.stmt) -> str | None:
     return None
 
 
-def main() -> None:
-    """Write the page."""
-    DOCUMENT.parent.mkdir(exist_ok=True)
-    DOCUMENT.write_text(document(), encoding="utf-8")
+def main(arguments: list[str]) -> int:
+    """Write the page; with ``--check`` only tell whether it is what would be written."""
+    if "--check" not in arguments:
+        DOCUMENT.parent.mkdir(exist_ok=True)
+        DOCUMENT.write_text(document(), encoding="utf-8")
+        return 0
+    if DOCUMENT.exists() and DOCUMENT.read_text(encoding="utf-8") == document():
+        return 0
+    sys.stderr.write(f"{DOCUMENT} is not what the contracts say: run `make messages`\n")
+    return 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(sys.argv[1:]))

@@ -96,6 +96,20 @@ def test_catalogue_is_up_to_date() -> None:
     assert written == catalogue.document(), "run: python -m shared.contracts.catalogue"
 
 
+def test_checking_the_catalogue_changes_nothing_and_tells_what_is_old(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = tmp_path / "messages.md"
+    monkeypatch.setattr(catalogue, "DOCUMENT", page)
+    assert catalogue.main(["--check"]) == 1
+    assert not page.exists()
+    assert catalogue.main([]) == 0
+    assert catalogue.main(["--check"]) == 0
+    page.write_text("old", encoding="utf-8")
+    assert catalogue.main(["--check"]) == 1
+    assert page.read_text(encoding="utf-8") == "old"
+
+
 def test_catalogue_names_every_topic() -> None:
     assert [message.topic for message in catalogue.messages()] == TOPICS
 
