@@ -283,7 +283,8 @@ class Core:
     def later(self, seconds: float) -> None:
         """Let time pass, and the core look at the clock."""
         self.clock.advance(seconds)
-        self.registry.sweep()
+        for station in self.registry.stations:
+            self.registry.look_at_time(station)
 
 
 @asynccontextmanager

@@ -33,8 +33,8 @@ async def call_as_taken(
     station: Station, action: str, payload_text: str, *, timeout_s: float | None
 ) -> StationReply:
     """Send a call as it is written, unless it is for all connectors of a station that cannot so."""
-    payload = orjson.loads(payload_text)
-    if action != _ACTION or whole_number(payload, "connectorId") != 0:
+    payload = orjson.loads(payload_text) if action == _ACTION else {}
+    if whole_number(payload, "connectorId") != 0:
         return await station.call_text(action, payload_text, timeout_s=timeout_s)
     replies = []
     if station.model.takes_availability_of_all:

@@ -61,6 +61,11 @@ class Registry:
         self._gate = Gate(lambda: facilities.view.site, clock=facilities.clock)
 
     @property
+    def stations(self) -> tuple[Station, ...]:
+        """The newest connection of each station."""
+        return tuple(self._stations.values())
+
+    @property
     def front(self) -> Front:
         """What the listener asks."""
         return Front(
@@ -123,7 +128,7 @@ class Registry:
         """Let every station feel the new site."""
         self._facilities.view = SiteView.of(site)
         self._facilities.forget_removed()
-        for station in tuple(self._stations.values()):
+        for station in self.stations:
             self._adapt(station)
 
     def announce_all(self) -> None:
@@ -132,19 +137,15 @@ class Registry:
             station.announce_connected()
             station.driver.setup.announce()
 
-    def sweep(self) -> None:
-        """Look at the time, for every station."""
-        for station in tuple(self._stations.values()):
-            self._look_at_time(station)
-
     async def run(self) -> None:
-        """Sweep once a second, until cancelled."""
+        """Look at the time for every station once a second, until cancelled."""
         while True:
-            async for station in evenly(tuple(self._stations.values()), over_s=SWEEP_EVERY_S):
+            async for station in evenly(self.stations, over_s=SWEEP_EVERY_S):
                 if station.conversation.is_open:
-                    self._look_at_time(station)
+                    self.look_at_time(station)
 
-    def _look_at_time(self, station: Station) -> None:
+    def look_at_time(self, station: Station) -> None:
+        """Act on what is due at a station, or end its link when it has been silent for too long."""
         limit_s = self._silence_limit_s
         if self._facilities.clock.monotonic() - station.conversation.heard_at > limit_s:
             station.close(GOING_AWAY, f"nothing heard for {limit_s:g} s")

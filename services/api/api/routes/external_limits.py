@@ -59,14 +59,12 @@ async def list_limits(parts: PartsDep) -> list[LimitView]:
 @router.put("/circuits/{circuit_id:path}/limit", summary="Limit a circuit from outside")
 async def limit_circuit(circuit_id: str, body: LimitBody, parts: PartsDep) -> LimitView:
     """Counts beside the fuse and all other limits, within seconds; it never raises anything."""
-    _known(parts, LimitScope.CIRCUIT, circuit_id)
     return await _set(parts, LimitScope.CIRCUIT, circuit_id, body=body)
 
 
 @router.put("/groups/{group_id:path}/limit", summary="Limit a group from outside")
 async def limit_group(group_id: str, body: LimitBody, parts: PartsDep) -> LimitView:
     """The same for the EVSEs of a group."""
-    _known(parts, LimitScope.GROUP, group_id)
     return await _set(parts, LimitScope.GROUP, group_id, body=body)
 
 
@@ -85,6 +83,8 @@ async def lift_group(group_id: str, parts: PartsDep, source: SourceQuery = OPERA
 
 
 async def _set(parts: Parts, scope: LimitScope, target: str, *, body: LimitBody) -> LimitView:
+    if not _is_known(parts, scope, target):
+        raise not_found(scope.value, target)
     now = parts.clock.now()
     word = LimitChanged(
         scope=scope,
@@ -108,11 +108,10 @@ async def _lift(parts: Parts, scope: LimitScope, target: str, *, source: str) ->
     )
 
 
-def _known(parts: Parts, scope: LimitScope, target: str) -> None:
+def _is_known(parts: Parts, scope: LimitScope, target: str) -> bool:
     site = parts.configuration.current
     listed = site.circuits if scope is LimitScope.CIRCUIT else site.groups
-    if not any(part.id == target for part in listed):
-        raise not_found(scope.value, target)
+    return any(part.id == target for part in listed)
 
 
 def _view(word: LimitChanged) -> LimitView:

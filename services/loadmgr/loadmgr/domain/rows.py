@@ -99,7 +99,7 @@ def compile_rows(
     return Rows(
         all=rows,
         limit=np.array([one.limit for one in rows], dtype=float),
-        places=_places(circuits, groups),
+        places=_places(rows),
         pair_row=row,
         pair_evse=evse,
         pair_phase=phase,
@@ -148,17 +148,11 @@ def _or_none(limit: float | None) -> float:
     return inf if limit is None else limit
 
 
-def _places(
-    circuits: tuple[Circuit, ...], groups: tuple[Group, ...]
-) -> dict[Owner, tuple[int, int]]:
-    """Return where the rows of each circuit and group are; see ``_rows``."""
-    count, first = len(circuits), 4 * len(circuits)
-    places: dict[Owner, tuple[int, int]] = {}
-    for index, circuit in enumerate(circuits):
-        places[LimitScope.CIRCUIT, circuit.id] = (3 * index, 3 * count + index)
-    for index, group in enumerate(groups):
-        places[LimitScope.GROUP, group.id] = (first + 3 * index, first + 3 * len(groups) + index)
-    return places
+def _places(rows: tuple[Row, ...]) -> dict[Owner, tuple[int, int]]:
+    """Return where the rows of each circuit and group are: that of L1, and that of the power."""
+    first = {_owner(row): index for index, row in enumerate(rows) if row.phase is Phase.L1}
+    power = {_owner(row): index for index, row in enumerate(rows) if row.phase is None}
+    return {owner: (first[owner], power[owner]) for owner in first}
 
 
 def _owner(row: Row) -> Owner:
