@@ -54,6 +54,11 @@ class World:
         self.seen[evse_id] = seen
         await self.bus.publish(seen)
 
+    def has_told(self, evse_id: str, **fields: Any) -> bool:
+        """Whether the gateway's last word on ``evse_id`` has these fields; False before any."""
+        last = self.permissions.get(evse_id)
+        return last is not None and all(getattr(last, name) == fields[name] for name in fields)
+
     def count(self, query: str) -> int:
         """Return what a query counts in the outbox, as any reader of its database sees it."""
         with contextlib.closing(sqlite3.connect(self.data / "gateway.sqlite3")) as database:

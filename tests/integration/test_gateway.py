@@ -88,7 +88,7 @@ async def test_session_from_plug_to_unplug_is_a_schema_valid_transaction(tmp_pat
             await charge(world)
             number = await transaction_of(backend)
             await eventually(lambda: "SuspendedEV" in statuses(backend))
-            await eventually(lambda: world.permissions["bay-1"].permitted)
+            await eventually(lambda: world.has_told("bay-1", permitted=True))
             await world.observe(
                 state=EvseState.C, current_a=THREE_PHASES, power_w=6_900.0, energy_wh=1_250.4
             )
@@ -97,7 +97,7 @@ async def test_session_from_plug_to_unplug_is_a_schema_valid_transaction(tmp_pat
             await eventually(lambda: backend.calls(CP, "MeterValues"))
             await world.observe(state=EvseState.A, energy_wh=1_300.0)
             stop = (await eventually(lambda: backend.calls(CP, "StopTransaction")))[0]
-            await eventually(lambda: not world.permissions["bay-1"].permitted)
+            await eventually(lambda: world.has_told("bay-1", permitted=False))
             await eventually(lambda: statuses(backend)[-1] == "Available")
         start = backend.calls(CP, "StartTransaction")[0]
         assert (start["connectorId"], start["idTag"], start["meterStart"]) == (1, TOKEN, 1_000)
@@ -149,7 +149,7 @@ async def test_unknown_card_starts_nothing(tmp_path: Path) -> None:
             assert answer == {"status": "Accepted"}
             await eventually(lambda: backend.calls(CP, "Heartbeat"))
             assert not backend.calls(CP, "StartTransaction")
-            assert not world.permissions["bay-1"].permitted
+            assert world.has_told("bay-1", permitted=False)
 
 
 async def test_fixed_token_starts_at_plug_in(tmp_path: Path) -> None:
@@ -176,7 +176,7 @@ async def test_backend_that_finds_the_token_invalid_at_start_stops_it(tmp_path: 
             await charge(world)
             stop = (await eventually(lambda: backend.calls(CP, "StopTransaction")))[0]
             assert (stop["transactionId"], stop["reason"]) == (5, "DeAuthorized")
-            await eventually(lambda: not world.permissions["bay-1"].permitted)
+            await eventually(lambda: world.has_told("bay-1", permitted=False))
 
 
 async def test_remote_start_and_stop(tmp_path: Path) -> None:
@@ -195,7 +195,7 @@ async def test_remote_start_and_stop(tmp_path: Path) -> None:
             assert await backend.call(CP, "RemoteStopTransaction", right) == {"status": "Accepted"}
             stop = (await eventually(lambda: backend.calls(CP, "StopTransaction")))[0]
             assert (stop["transactionId"], stop["reason"]) == (number, "Remote")
-            await eventually(lambda: not world.permissions["bay-1"].permitted)
+            await eventually(lambda: world.has_told("bay-1", permitted=False))
 
 
 def profile(limit: float, *, purpose: str = "TxProfile", number: int = 1) -> dict[str, Any]:
@@ -222,11 +222,11 @@ async def test_profiles_become_a_limit_and_end_with_the_transaction(tmp_path: Pa
             assert answer == {"status": "Rejected"}, "no transaction, no TxProfile"
             await charge(world)
             await transaction_of(backend)
-            await eventually(lambda: world.permissions["bay-1"].permitted)
-            assert world.permissions["bay-1"].limit_a is None
+            await eventually(lambda: world.has_told("bay-1", permitted=True))
+            assert world.has_told("bay-1", limit_a=None)
             answer = await backend.call(CP, "SetChargingProfile", set_it)
             assert answer == {"status": "Accepted"}
-            await eventually(lambda: world.permissions["bay-1"].limit_a == 9.0)
+            await eventually(lambda: world.has_told("bay-1", limit_a=9.0))
             schedule = await backend.call(
                 CP, "GetCompositeSchedule", {"connectorId": 1, "duration": 600}
             )
@@ -235,7 +235,7 @@ async def test_profiles_become_a_limit_and_end_with_the_transaction(tmp_path: Pa
             ]
             await world.observe(state=EvseState.A)
             await eventually(lambda: backend.calls(CP, "StopTransaction"))
-            await eventually(lambda: world.permissions["bay-1"].limit_a is None)
+            await eventually(lambda: world.has_told("bay-1", limit_a=None))
             answer = await backend.call(CP, "ClearChargingProfile", {})
             assert answer == {"status": "Unknown"}, "a TxProfile ends with its transaction"
 
@@ -254,13 +254,13 @@ async def test_backend_away_for_hours_gets_everything_in_order_with_original_tim
                 backend.recorded.clear()
                 began = world.clock.now()
                 await charge(world)
-                await eventually(lambda: world.permissions["bay-1"].permitted)
+                await eventually(lambda: world.has_told("bay-1", permitted=True))
                 await world.observe(state=EvseState.C, energy_wh=1_100.0)
                 for kept in (1, 2, 3):
                     world.clock.advance(3_600)
                     await eventually(partial(holds_samples, world, kept), claim="one more sample")
                 await world.observe(state=EvseState.A, energy_wh=4_000.0)
-                await eventually(lambda: not world.permissions["bay-1"].permitted)
+                await eventually(lambda: world.has_told("bay-1", permitted=False))
                 await backend.start()
                 stop = (await eventually(lambda: backend.calls(CP, "StopTransaction")))[0]
     actions = sent_actions(backend)
@@ -291,7 +291,7 @@ async def test_transaction_goes_on_over_a_restart_and_stops_once(tmp_path: Path)
             number = await transaction_of(backend)
         async with world.gateway():
             await eventually(lambda: len(backend.calls(CP, "BootNotification")) == 2)
-            await eventually(lambda: world.permissions["bay-1"].permitted)
+            await eventually(lambda: world.has_told("bay-1", permitted=True))
             await world.observe(state=EvseState.A, energy_wh=2_000.0)
             stop = (await eventually(lambda: backend.calls(CP, "StopTransaction")))[0]
             assert (stop["transactionId"], stop["meterStop"]) == (number, 2_000)

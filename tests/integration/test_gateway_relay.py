@@ -241,7 +241,7 @@ async def test_other_calls_pass_byte_for_byte_with_the_station_connector(tmp_pat
 
 async def test_backend_limit_of_an_ocpp_station_is_kept_here(tmp_path: Path) -> None:
     async def work(world: World, backend: SimulatedBackend, station: Station) -> None:
-        await eventually(lambda: world.permissions["bay-1"].permitted)
+        await eventually(lambda: world.has_told("bay-1", permitted=True))
         profile = {
             "chargingProfileId": 3,
             "stackLevel": 1,
@@ -255,9 +255,9 @@ async def test_backend_limit_of_an_ocpp_station_is_kept_here(tmp_path: Path) -> 
         }
         set_it = {"connectorId": 1, "csChargingProfiles": profile}
         assert await backend.call(CP, "SetChargingProfile", set_it) == {"status": "Accepted"}
-        await eventually(lambda: world.permissions["bay-1"].limit_a == 8.0)
+        await eventually(lambda: world.has_told("bay-1", limit_a=8.0))
         assert await backend.call(CP, "ClearChargingProfile", {"id": 3}) == {"status": "Accepted"}
-        await eventually(lambda: world.permissions["bay-1"].limit_a is None)
+        await eventually(lambda: world.has_told("bay-1", limit_a=None))
         assert not station.asked
 
     await running(tmp_path, work)
@@ -279,10 +279,10 @@ async def test_profile_of_a_remote_start_stays_here_and_the_start_goes_on(tmp_pa
         assert await backend.call(CP, "RemoteStartTransaction", start) == {"status": "Accepted"}
         assert json.loads(station.asked[0].payload_text) == {"idTag": "R", "connectorId": 1}
         await station.starts()
-        await eventually(lambda: world.permissions["bay-1"].limit_a == 10.0)
+        await eventually(lambda: world.has_told("bay-1", limit_a=10.0))
         stop = f'{{"transactionId":{LOCAL_ID},"meterStop":1}}'
         await station.says("StopTransaction", stop, transaction_id=LOCAL_ID)
-        await eventually(lambda: world.permissions["bay-1"].limit_a is None)
+        await eventually(lambda: world.has_told("bay-1", limit_a=None))
 
     await running(tmp_path, work)
 
