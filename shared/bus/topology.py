@@ -13,6 +13,7 @@ from shared.contracts.evse import EvseObserved
 from shared.contracts.message import Address, Event
 from shared.contracts.meter import MeterSampled
 from shared.contracts.ocpp import FrameReceived, MessagesLogged
+from shared.contracts.plan import PlanChanged
 from shared.contracts.session import (
     MeterValuesRecorded,
     SessionEnded,
@@ -123,6 +124,7 @@ FACTS_TO_LOADMGR = DurableQueue(
         SetpointApplied,
         PermissionChanged,
         LimitChanged,
+        PlanChanged,
         StationConnected,
         StationDisconnected,
         LoadmgrTicked,

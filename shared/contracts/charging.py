@@ -21,6 +21,24 @@ class ReasonCode(StrEnum):
     """A circuit has less at this time."""
     EXTERNAL = "external"
     """Somebody outside has set a limit; ``source`` says who."""
+    DIMMED = "dimmed"
+    """The grid operator lowers controllable consumers (section 14a EnWG)."""
+    MEAN = "mean"
+    """The mean power of the quarter of an hour would become too high."""
+    OVERDRAFT = "overdraft"
+    """The circuit carried more than its limit and cools down."""
+    IMBALANCE = "imbalance"
+    """Cars on fewer than three phases would load ``phase`` too much more than the others."""
+    SURPLUS = "surplus"
+    """It charges from the sun only, and there is no more of that."""
+    PLAN = "plan"
+    """Its charging plan has not begun yet, or is over."""
+    OVERRIDE = "override"
+    """Set by hand until the vehicle leaves."""
+    UNUSED = "unused"
+    """The car has shown that it takes no more; others use the rest."""
+    OFFLINE = "offline"
+    """The station cannot be reached."""
     MAXIMUM = "maximum"
     """The box or cable carries no more."""
     BACKEND = "backend"
@@ -121,6 +139,8 @@ class LimitScope(StrEnum):
 
     CIRCUIT = "circuit"
     GROUP = "group"
+    DIMMING = "dimming"
+    """All controllable consumers together, by the grid operator (section 14a EnWG)."""
 
 
 class LimitChanged(Event):
@@ -135,7 +155,7 @@ class LimitChanged(Event):
 
     scope: LimitScope
     target: str
-    """Id of the circuit or group."""
+    """Id of the circuit or group; ``grid`` for dimming."""
     source: str
     """Who sets it; each source has one limit for each target."""
     limit_a: PhaseAmps | None = None
@@ -146,15 +166,29 @@ class LimitChanged(Event):
     changed_at: datetime
 
 
+class Forecast(Contract):
+    """What becomes of a session if nothing changes, reckoned from what its circuits can carry."""
+
+    remaining_wh: float
+    finishes_at: datetime | None = None
+    """``None`` = not within two days."""
+    misses_wh: float = 0.0
+    """What it will lack at departure. Above 0 it will not finish."""
+
+
 class Offer(Contract):
     """What one EVSE is offered, and why not more."""
 
     evse_id: str
     limit_a: float
+    phases: int | None = None
+    """Phases that it is told to use, where the box can switch; ``None`` = as it likes."""
     measured_a: PhaseAmps | None = None
     reserved_a: float
     """The most that may flow there now."""
     reason: Reason
+    forecast: Forecast | None = None
+    """Of a session whose demand is known."""
 
 
 class CircuitLoad(Contract):

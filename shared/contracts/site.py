@@ -42,6 +42,19 @@ class DeactivationPolicy(StrEnum):
     CANCEL_LIMITS = "cancel_limits"
 
 
+class Sharing(StrEnum):
+    """How the EVSEs of one class share what does not suffice for all."""
+
+    EQUAL = "equal"
+    """The same current for each, in proportion to their weights."""
+    NEED = "need"
+    """In proportion to what each still needs for each hour of its stay."""
+    DEADLINE = "deadline"
+    """First whoever has the least time to spare before he leaves."""
+    FIRST_COME = "first_come"
+    """All he can take to whoever came first, then the next one."""
+
+
 class TlsMode(StrEnum):
     """S4: which connections the OCPP port takes."""
 
@@ -119,6 +132,8 @@ class Circuit(ConfigPart):
     """Kept free on each phase, for what other consumers add within seconds."""
     limit_w: Watts | None = None
     """Power of all phases together, by contract for example; ``None`` = the fuse alone counts."""
+    mean_limit_w: Watts | None = None
+    """The mean power of any quarter of an hour of the clock, as many tariffs count it."""
     schedule: tuple[ScheduledLimit, ...] = ()
     """Limits that hold at times; of several the least counts."""
     uncontrolled_a: Amps = 0.0
@@ -231,6 +246,10 @@ class Evse(ConfigPart):
     min_a: Annotated[float, Field(ge=MINIMUM_CHARGING_A, le=80)] = MINIMUM_CHARGING_A
     max_a: Annotated[float, Field(ge=MINIMUM_CHARGING_A, le=1_000)] = 32.0
     step_a: Annotated[float, Field(gt=0, le=16)] = 0.1
+    switches_phases: bool = False
+    """The box can change between three phases and its first one while a vehicle is plugged in."""
+    surplus_only: bool = False
+    """Charge from what the sun gives and nobody else uses, unless told otherwise by hand."""
     priority: Annotated[int, Field(ge=0, le=100)] = 1
     """Higher classes are served first."""
     group: Identifier | None = None
@@ -265,6 +284,8 @@ class MeterRole(StrEnum):
     """All that flows through its circuit, EVSEs below it included."""
     CONSUMPTION = "consumption"
     """Other consumers of its circuit only."""
+    GENERATION = "generation"
+    """What the sun (or another source) feeds into its circuit, as a negative current."""
 
 
 class Meter(ConfigPart):
@@ -275,6 +296,26 @@ class Meter(ConfigPart):
     circuit: Identifier
     role: MeterRole = MeterRole.GRID
     modbus: ModbusAccess
+
+
+class Dimming(ConfigPart):
+    """Section 14a EnWG (BNetzA BK6-22-300, annex 1): the grid operator may lower consumers.
+
+    What is not told here is counted from the EVSEs: each above 4.2 kW is one device.
+    """
+
+    heat_pump_w: Watts = 0.0
+    """Grid connection power of all heat pumps together, which count as one device; 0 = none."""
+    cooling_w: Watts = 0.0
+    """The same for cooling."""
+    other_devices: Annotated[int, Field(ge=0, le=10_000)] = 0
+    """Storage and other controllable devices above 4.2 kW."""
+    others_w: Watts = 0.0
+    """What those devices, heat pumps and cooling may draw while dimmed; kept free for them."""
+    silent_after_s: Annotated[float, Field(ge=10, le=86_400)] = 300.0
+    """A control box that was heard once and is silent for longer counts as dimming."""
+    release_s: Annotated[float, Field(ge=0, le=3_600)] = 300.0
+    """So long the way back takes after the end (4.3: not all at once)."""
 
 
 class TokenStatus(StrEnum):
@@ -337,6 +378,20 @@ class SiteConfig(ConfigPart):
     """
     mode: Mode = Mode.LOAD_MANAGEMENT
     deactivation: DeactivationPolicy = DeactivationPolicy.SWITCH_OFF
+    sharing: Sharing = Sharing.EQUAL
+    equal_first_kwh: Annotated[float, Field(ge=0, le=100)] = 3.0
+    """So much of each session is shared equally whatever ``sharing`` says: plans may be wrong."""
+    assumed_stay_h: Annotated[float, Field(gt=0, le=168)] = 12.0
+    """How long a vehicle without a plan is taken to stay, where ``sharing`` asks for that."""
+    assumed_kwh: Annotated[float, Field(gt=0, le=1_000)] = 30.0
+    """How much it is taken to want."""
+    imbalance_a: Amps | None = None
+    """How much more one phase may carry than another for cars on fewer than three phases.
+
+    20 A in Germany (VDE-AR-N 4100: 4.6 kVA), 16 A in Austria and Switzerland; ``null`` = any.
+    """
+    dimming: Dimming | None = None
+    """Section 14a EnWG; ``null`` = the site takes no part."""
     accept_unknown_tokens: bool = False
     """Free charging: every token is accepted unless it is listed as something else."""
     lease_s: Annotated[int, Field(ge=5, le=3_600)] = 120

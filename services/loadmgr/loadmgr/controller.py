@@ -12,7 +12,7 @@ from typing import Any
 
 from loadmgr.courier import Courier
 from loadmgr.domain.alarms import Alarm, alarms_of, changes
-from loadmgr.domain.plan import Decision, plan
+from loadmgr.domain.plan import Decision, decide
 from loadmgr.domain.rhythm import ALMOST_A_TICK_S, TICK_S, Rhythm
 from loadmgr.domain.site_model import compile_site
 from loadmgr.domain.state import State
@@ -103,10 +103,8 @@ class Controller:
 
     async def _decide(self) -> None:
         now = self._clock.now()
-        decision = plan(self._model, self._state, now)
+        decision = decide(self._model, self._state, now)
         self._rhythm.decided(self._clock.monotonic())
-        self._state.note_decision(self._model, decision.setpoints, now.timestamp())
-        self._state.note_turns(decision.served, decision.waiting, now.timestamp())
         self.courier.put(decision.setpoints)
         if self._model.site.mode is not Mode.OFF:
             await self._tell(decision)

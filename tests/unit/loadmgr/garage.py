@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from loadmgr.domain.plan import Decision, plan
+from loadmgr.domain.plan import Decision, decide
 from loadmgr.domain.site_model import SiteModel, compile_site
 from loadmgr.domain.state import State
 from shared.contracts.charging import (
@@ -294,11 +294,8 @@ class Garage:
             yield box.seen
 
     def _decide(self) -> None:
-        now_s = self.now.timestamp()
         self.decided_at = self.t
-        self.decision = plan(self.model, self.state, self.now)
-        self.state.note_decision(self.model, self.decision.setpoints, now_s)
-        self.state.note_turns(self.decision.served, self.decision.waiting, now_s)
+        self.decision = decide(self.model, self.state, self.now)
         for setpoint in self.decision.setpoints:
             self.sent.append((self.t, setpoint))
             box = self.boxes[setpoint.evse_id]

@@ -44,6 +44,14 @@ class Decision:
         return self.report.event()
 
 
+def decide(model: SiteModel, state: State, now: datetime) -> Decision:
+    """Plan, and remember in ``state`` what was planned. The setpoints count as sent."""
+    decision = plan(model, state, now)
+    state.note_decision(model, decision.setpoints, now.timestamp())
+    state.note_turns(decision.served, decision.waiting, now.timestamp())
+    return decision
+
+
 def plan(model: SiteModel, state: State, now: datetime) -> Decision:
     """Decide what every EVSE is offered.
 
