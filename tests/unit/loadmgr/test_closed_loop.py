@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadmgr.domain.commit import reserved_now
-from loadmgr.domain.demand import judge
+from loadmgr.domain.demand import Board, Column, Demands
 from loadmgr.domain.uncontrolled import uncontrolled_rows
 from shared.contracts.site import SiteConfig
 from tests.unit.loadmgr.garage import Car, Garage
@@ -128,6 +128,11 @@ def test_no_fuse_ever_carries_more_than_its_limit(seed: int) -> None:
     assert not garage.overloads
 
 
+def judged_anew(garage: Garage) -> Demands:
+    """Judge every EVSE, as if nothing had been kept from before."""
+    return Board(garage.model).judge(garage.state.evses, garage.now.timestamp())
+
+
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_nothing_sent_adds_to_what_may_overflow(seed: int) -> None:
@@ -138,14 +143,19 @@ def test_nothing_sent_adds_to_what_may_overflow(seed: int) -> None:
 
     def checked_decide() -> None:
         now_s = garage.now.timestamp()
-        demands = judge(garage.model, garage.state, now_s)
+        demands = judged_anew(garage)
+        kept = garage.state.demands(garage.model, now_s)
+        holds = [column for column in range(len(kept.table)) if column != Column.UNTIL_S]
+        assert np.array_equal(kept.table[holds], demands.table[holds], equal_nan=True)
         beside_a, _ = uncontrolled_rows(garage.model, garage.state.meters, now_s)
         beside = garage.model.rows.with_circuits(beside_a)
-        before = garage.model.rows.sums(reserved_now(demands, demands.upper_a)) + beside
+        before = (
+            garage.model.rows.sums(reserved_now(demands, demands.upper_a), demands.who) + beside
+        )
         plain_decide()
         assert garage.decision is not None
-        sent = judge(garage.model, garage.state, now_s)
-        after = garage.model.rows.sums(reserved_now(sent, sent.upper_a)) + beside
+        sent = judged_anew(garage)
+        after = garage.model.rows.sums(reserved_now(sent, sent.upper_a), sent.who) + beside
         allowed = np.maximum(before, garage.model.rows.limit)
         assert (after <= allowed + 1e-3).all()
         for setpoint in garage.decision.setpoints:

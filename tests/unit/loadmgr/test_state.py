@@ -8,10 +8,13 @@ import pytest
 from loadmgr.domain.evse_record import EvseRecord
 from loadmgr.domain.plan import plan
 from loadmgr.domain.site_model import SiteModel, compile_site
-from loadmgr.domain.state import QUANTUM_S, State
+from loadmgr.domain.state import State
 from shared.contracts.charging import (
+    ApplySetpoint,
     LoadmgrTicked,
     PermissionChanged,
+    Reason,
+    ReasonCode,
     SetpointApplied,
     SetpointOutcome,
 )
@@ -56,6 +59,18 @@ class Known:
             | seen
         )
         return self.hear(event, at)
+
+    def send(self, revision: int, limit_a: float, at: float = 0.0) -> None:
+        setpoint = ApplySetpoint(
+            station_id="st-a",
+            evse_id="a",
+            connector=1,
+            revision=revision,
+            limit_a=limit_a,
+            lease_s=120,
+            reason=Reason(code=ReasonCode.MAXIMUM),
+        )
+        self.state.note_setpoints(self.model, (setpoint,), START.timestamp() + at)
 
     def applied(self, outcome: SetpointOutcome, revision: int, at: float = 0.0) -> bool:
         event = SetpointApplied(
@@ -197,7 +212,7 @@ def test_a_box_seen_to_defy_its_limit_counts_on_when_it_vanishes() -> None:
 def test_an_expired_lease_is_answered_at_once() -> None:
     known = Known()
     known.observe()
-    known.a.note_sent(7, 16.0, lease_s=120, now_s=START.timestamp())
+    known.send(7, 16.0)
     known.applied(SetpointOutcome.ACCEPTED, 7)
     known.applied(SetpointOutcome.LEASE_EXPIRED, 7, at=60.0)
     assert known.a.must_resend
@@ -224,17 +239,6 @@ def test_a_permission_does_not_wait_for_ever_for_a_vehicle() -> None:
     assert known.a.permission is None
 
 
-def test_a_turn_is_renewed_when_nobody_waits() -> None:
-    known = Known()
-    now_s = START.timestamp()
-    known.state.note_turns(frozenset({"a"}), frozenset({"b"}), now_s)
-    known.state.note_turns(frozenset({"a"}), frozenset({"b"}), now_s + 10)
-    assert (known.a.turn_s, known.state.evses["b"].waiting_s) == (now_s, now_s)
-    known.state.note_turns(frozenset({"a"}), frozenset(), now_s + QUANTUM_S)
-    assert known.a.turn_s == now_s + QUANTUM_S
-    assert known.state.evses["b"].waiting_s is None
-
-
 def test_what_leaves_the_site_is_forgotten() -> None:
     known = Known()
     smaller = compile_site(site_of(SITE | {"evses": {"b": None}, "meters": {}}))
@@ -256,8 +260,8 @@ def test_revisions_grow_whatever_the_clock_does() -> None:
     known = Known()
     known.observe()
     first = plan(known.model, known.state, START)
-    known.state.note_decision(known.model, first.setpoints, START.timestamp())
-    known.a.must_resend = True
+    known.state.note_setpoints(known.model, first.setpoints, START.timestamp())
+    known.applied(SetpointOutcome.LEASE_EXPIRED, first.setpoints[0].revision)
     second = plan(known.model, known.state, START - timedelta(seconds=30))
     assert second.setpoints[0].revision == first.setpoints[0].revision + 1
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from loadmgr.domain.admission import admit
-from loadmgr.domain.arrays import Floats, Ints
-from loadmgr.domain.demand import Demands, floor_steps
-from loadmgr.domain.fill import TOLERANCE_A, Members, fill
+from loadmgr.domain.arrays import Bools, Floats, Ints
+from loadmgr.domain.demand import Column, Demands, floor_steps
+from loadmgr.domain.fill import TOLERANCE_A, UNBOUND, Members, fill
 from loadmgr.domain.reserve import EXCESS_A, MARGIN_A
 from loadmgr.domain.site_model import SiteModel
 
@@ -42,28 +42,54 @@ def fixed_rows(model: SiteModel, demands: Demands) -> Floats:
     reserved = reserved_now(demands, demands.upper_a)
     by_limit = demands.usage * demands.upper_a[:, None]
     fixed = np.where(demands.is_steered[:, None], reserved - by_limit, reserved)
-    return model.rows.sums(fixed)
+    return model.rows.sums(fixed, demands.who)
 
 
 def commit(
-    model: SiteModel, demands: Demands, members: Members, *, target_a: Floats, room: Floats
+    model: SiteModel,
+    demands: Demands,
+    members: Members,
+    *,
+    target_a: Floats,
+    queue: Ints,
+    room: Floats,
 ) -> Committed:
-    """Return the part of the targets that fits beside everything that is still reserved."""
+    """Return the part of the targets that fits beside everything that is still reserved.
+
+    Raises from nothing are granted in the order of ``queue``.
+    """
     upper_a = np.where(demands.is_steered, demands.upper_a, 0.0)
     raises = demands.is_steered & (target_a > upper_a + TOLERANCE_A)
     free = room - members.row_sums(upper_a, len(room))
+    amps, row = target_a, np.full(len(target_a), UNBOUND)
+    if raises.any():
+        amps, row = _raised(
+            model, demands, members, raises=raises, target_a=target_a, queue=queue, room=room
+        )
+    return _without_raise_where_overfull(model, demands, members, amps=amps, row=row, free=free)
+
+
+def _raised(
+    model: SiteModel,
+    demands: Demands,
+    members: Members,
+    *,
+    raises: Bools,
+    target_a: Floats,
+    queue: Ints,
+    room: Floats,
+) -> tuple[Floats, Ints]:
+    """Return the targets with each raise cut to what is free, and the row that cuts it."""
+    upper_a = np.where(demands.is_steered, demands.upper_a, 0.0)
+    free = room - members.row_sums(upper_a, len(room))
     need = np.where(raises, np.maximum(model.min_a - upper_a, 0.0), 0.0)
-    granted = admit(members, order=demands.order[raises[demands.order]], need=need, room=free)
+    granted = admit(members, order=queue[raises[queue]], need=need, room=free)
     lo = np.where(granted, np.maximum(upper_a, model.min_a), upper_a)
     hi = np.where(granted, target_a, lo)
-    filled = fill(members.among(demands.is_steered), lo=lo, hi=hi, weight=model.weight, room=room)
+    filled = fill(members, lo=lo, hi=hi, weight=model.weight, room=room)
     steps = np.maximum(floor_steps(filled.amps, model.step_a), model.min_a)
-    amps = np.where(
-        raises, np.where(granted, np.minimum(steps, target_a), _held(upper_a, model)), target_a
-    )
-    return _without_raise_where_overfull(
-        model, demands, members, amps=amps, row=filled.row, free=free
-    )
+    raised = np.where(granted, np.minimum(steps, target_a), _held(upper_a, model))
+    return np.where(raises, raised, target_a), filled.row
 
 
 def _without_raise_where_overfull(
@@ -85,8 +111,9 @@ def _without_raise_where_overfull(
     row[members.evse[is_overfull]] = members.row[is_overfull]
     is_below = np.zeros(len(amps), dtype=bool)
     is_below[members.evse[is_overfull]] = True
-    lower_a = np.maximum(floor_steps(demands.lower_a, model.step_a), model.min_a)
-    safe_a = np.where(demands.lower_a >= model.min_a, lower_a, 0.0)
+    lower_limit_a = demands.column(Column.LOWER_A)
+    lower_a = np.maximum(floor_steps(lower_limit_a, model.step_a), model.min_a)
+    safe_a = np.where(lower_limit_a >= model.min_a, lower_a, 0.0)
     return Committed(amps=np.where(is_below, np.minimum(amps, safe_a), amps), row=row)
 
 

@@ -9,23 +9,23 @@ from math import isfinite
 
 from loadmgr.domain.arrays import NOTHING, Three
 from loadmgr.domain.evse_model import EvseModel
+from loadmgr.domain.moment import NEVER
+from loadmgr.domain.phase_switch import PhaseSwitch
 from loadmgr.domain.reserve import EXCESS_A, FOLLOW_S, MARGIN_A, SEND_DELAY_S, Ladder
-from shared.contracts.charging import PermissionChanged, SetpointApplied, SetpointOutcome
+from loadmgr.domain.vehicle import DRAWING_A, Vehicle
+from loadmgr.domain.wish import Wish
+from shared.contracts.charging import (
+    ApplySetpoint,
+    PermissionChanged,
+    SetpointApplied,
+    SetpointOutcome,
+)
 from shared.contracts.evse import EvseObserved, EvseState
+from shared.contracts.plan import PlanChanged
 from shared.contracts.site import DeactivationPolicy
 
-NEVER = float("-inf")
 FRESH_S = 30.0
 """A measured current older than this is unknown."""
-DRAWING_A = 1.0
-"""More than this on a line means that the car uses it."""
-LEARN_S = 10.0
-"""So long the same lines must be in use before the others are taken as unused."""
-UNUSED_S = 30.0
-"""So long a car must draw clearly less than offered before the rest is given away."""
-HEADROOM_A = 2.0
-"""Offered above what such a car draws, so that it is seen when it wants more."""
-CLEARLY_A = HEADROOM_A + MARGIN_A
 PERMISSION_S = 45.0
 """Three missed repetitions: without a vehicle a permission does not outlive this."""
 SILENT_BOX_S = 30.0
@@ -43,6 +43,8 @@ class Sent:
     sent_s: float
     changed_s: float
     """When this limit was first sent; repetitions renew the lease only."""
+    offered_s: float
+    """Since when it has been offered current at all."""
     outcome: SetpointOutcome | None = None
 
 
@@ -76,17 +78,11 @@ class EvseRecord:
     moved_s: float = NEVER
     """When its current last had a reason to change: another limit or another state."""
     raised_s: float = NEVER
-    plugged_s: float = NEVER
-    used_lines: int | None = None
-    """Bit mask of the lines the car was seen to use; ``None`` = not known yet."""
-    candidate_lines: int = 0
-    candidate_s: float = NEVER
-    unused_since_s: float | None = None
-    cap_a: float | None = None
-    """What a car that leaves its offer unused is known to want; ``None`` = all it can get."""
-    waiting_s: float | None = None
-    turn_s: float | None = None
-    """Since when it has been given its minimum or more; ``None`` = it has nothing."""
+    vehicle: Vehicle = field(default_factory=Vehicle)
+    left_s: float = NEVER
+    """When the last vehicle left."""
+    wish: Wish | None = None
+    switch: PhaseSwitch = field(default_factory=PhaseSwitch)
 
     @property
     def may_have_vehicle(self) -> bool:
@@ -115,8 +111,36 @@ class EvseRecord:
 
     def usage(self, evse: EvseModel) -> Three:
         """Return 1.0 for each grid phase that the car may use."""
-        lines = evse.all_lines if self.used_lines is None else self.used_lines
-        return evse.usage_by_lines[lines]
+        return evse.usage_by_lines[self.lines(evse)]
+
+    def lines(self, evse: EvseModel) -> int:
+        """Return the bit mask of the box's lines that the car may use."""
+        if self.switch.is_single:
+            return 0b001
+        return evse.all_lines if self.used_lines is None else self.used_lines
+
+    @property
+    def used_lines(self) -> int | None:
+        """Bit mask of the lines the car was seen to use; ``None`` = not known yet."""
+        return self.vehicle.used_lines
+
+    def may_switch(self, evse: EvseModel) -> bool:
+        """Its box can change between three phases and one, and for this car that may matter."""
+        if not evse.config.switches_phases or evse.config.phases == 1:
+            return False
+        return self.switch.told == 1 or self.used_lines is None or self.used_lines & 0b110 > 0
+
+    def is_permitted(self, evse: EvseModel) -> bool:
+        """Whoever has a say permits charging (S25)."""
+        return not evse.needs_permission if self.permission is None else self.permission.permitted
+
+    @property
+    def has_its_energy(self) -> bool:
+        """It was given all that its plan asks for."""
+        wish = self.wish
+        if wish is None or wish.energy_wh is None or wish.is_first:
+            return False
+        return self.vehicle.delivered.wh >= wish.energy_wh
 
     def upper_a(self, now_s: float) -> float:
         """Return the highest limit that may be in force.
@@ -176,8 +200,8 @@ class EvseRecord:
         self.online, self.defied_a = True, 0.0
         self._take_state(seen.state, now_s)
         self._take_current(evse, seen, now_s)
-        self._learn_lines(evse, now_s)
-        self._judge_unused(evse, now_s)
+        if self.may_have_vehicle:
+            self._watch_vehicle(evse, seen, now_s)
 
     def permit(self, word: PermissionChanged, now_s: float) -> None:
         """Take in what the backend allows."""
@@ -186,29 +210,39 @@ class EvseRecord:
             limit_a = 0.0  # a limit that cannot be read is the strictest
         self.permission = Permission(word.permitted, limit_a, now_s)
 
+    def plan(self, told: PlanChanged) -> bool:
+        """Take in plan and override; return whether that is news. Those of the last vehicle are not
+        taken.
+        """
+        if told.changed_at.timestamp() <= self.left_s:
+            return False
+        before, self.wish = self.wish, Wish.of(told)
+        return before != self.wish
+
     def applied(self, evse: EvseModel, outcome: SetpointApplied, now_s: float) -> None:
         """Take in what became of a setpoint."""
         if outcome.outcome is SetpointOutcome.ACCEPTED:
             self.ladder.accepted(outcome.revision, now_s)
+            self.switch.accepted(outcome.revision)
         elif outcome.outcome is SetpointOutcome.LEASE_EXPIRED:
             self.ladder.fell_back(outcome.revision, evse.config.fallback_a, now_s)
             self.must_resend = True
         if self.sent is not None and outcome.revision == self.sent.revision:
             self.sent.outcome = outcome.outcome
 
-    def note_sent(self, revision: int, limit_a: float, *, lease_s: float, now_s: float) -> None:
+    def note_sent(self, setpoint: ApplySetpoint, now_s: float) -> None:
         """Note a setpoint that is being sent; a raise is reserved from now on."""
-        before = self.sent
+        before, revision, limit_a = self.sent, setpoint.revision, setpoint.limit_a
+        if setpoint.phases is not None and self.switch.sent(setpoint.phases, revision, now_s):
+            self.vehicle.forget_lines()
         is_new = before is None or before.limit_a != limit_a
         if before is not None and limit_a > before.limit_a:
-            self.raised_s, self.unused_since_s = now_s, None
+            self.raised_s, self.vehicle.unused_since_s = now_s, None
         if is_new:
             self.moved_s = now_s
-        changed_s = now_s if is_new or before is None else before.changed_s
-        outcome = None if is_new or before is None else before.outcome
-        self.sent = Sent(revision, limit_a, now_s, changed_s, outcome)
+        self.sent = _following(before, setpoint, is_new=is_new, now_s=now_s)
         self.ladder.sent(revision, limit_a, now_s)
-        self.lease_until_s = now_s + SEND_DELAY_S + lease_s + FOLLOW_S
+        self.lease_until_s = now_s + SEND_DELAY_S + setpoint.lease_s + FOLLOW_S
         self.must_resend = False
 
     def retake(self, upper_a: float) -> None:
@@ -233,7 +267,8 @@ class EvseRecord:
             self.lease_until_s = now_s + SEND_DELAY_S + lease_s + FOLLOW_S
         else:
             self.retake(self.upper_out_of_reach_a(evse.config.fallback_a, now_s))
-        self.used_lines, self.candidate_lines = None, 0
+        self.vehicle.forget_lines()
+        self.switch = PhaseSwitch()
 
     def _take_state(self, state: EvseState | None, now_s: float) -> None:
         had_vehicle, before = self.may_have_vehicle, self.state
@@ -243,12 +278,12 @@ class EvseRecord:
         if state is EvseState.A:
             self._forget_vehicle(has_just_left=had_vehicle, now_s=now_s)
         elif self.may_have_vehicle and not had_vehicle:
-            self.plugged_s = now_s
+            self.vehicle = Vehicle(plugged_s=now_s)
 
     def _forget_vehicle(self, *, has_just_left: bool, now_s: float) -> None:
-        self.used_lines, self.candidate_lines = None, 0
-        self.unused_since_s, self.cap_a = None, None
-        self.waiting_s, self.turn_s, self.raised_s = None, None, NEVER
+        self.vehicle, self.raised_s = Vehicle(), NEVER
+        if has_just_left:
+            self.left_s, self.wish = now_s, None
         word = self.permission
         if word is not None and (has_just_left or now_s - word.heard_s > PERMISSION_S):
             self.permission = None
@@ -274,36 +309,34 @@ class EvseRecord:
         if is_silent and is_at_limit and now_s >= sent.changed_s + SILENT_BOX_S:
             self.ladder.accepted(sent.revision, now_s - FOLLOW_S)
 
-    def _learn_lines(self, evse: EvseModel, now_s: float) -> None:
-        drawn_a = self.most_drawn_a
-        if drawn_a is None or drawn_a <= DRAWING_A or not self.may_have_vehicle:
-            self.candidate_lines = 0
+    def _watch_vehicle(self, evse: EvseModel, seen: EvseObserved, now_s: float) -> None:
+        drawn_a, vehicle = self.most_drawn_a, self.vehicle
+        vehicle.learn_lines(self.line_a, drawn_a, now_s)
+        vehicle.note_energy(seen.energy_wh, self.line_a, now_s)
+        sent = self.sent
+        if sent is None or drawn_a is None or None in self.line_a:
+            vehicle.unused_since_s = None
             return
-        lines = sum(1 << i for i, a in enumerate(self.line_a) if a is None or a > DRAWING_A)
-        if self.used_lines is not None:
-            self.used_lines |= lines
-        elif lines != self.candidate_lines:
-            self.candidate_lines, self.candidate_s = lines, now_s
-        elif now_s >= self.candidate_s + LEARN_S:
-            self.used_lines = lines
-
-    def _judge_unused(self, evse: EvseModel, now_s: float) -> None:
-        sent, drawn_a = self.sent, self.most_drawn_a
-        if sent is None or drawn_a is None or None in self.line_a or not self.may_have_vehicle:
-            self.unused_since_s = None
-            return
-        if self.cap_a is not None and drawn_a > self.cap_a - 1.0:
-            self.cap_a = None
-        if drawn_a >= sent.limit_a - CLEARLY_A or sent.limit_a <= evse.config.min_a:
-            self.unused_since_s = None
-        elif self.unused_since_s is None:
-            self.unused_since_s = now_s
-        elif now_s >= self.unused_since_s + UNUSED_S:
-            self.cap_a = max(evse.config.min_a, drawn_a + HEADROOM_A)
+        vehicle.judge_unused(drawn_a, sent.limit_a, evse.config.min_a, now_s=now_s)
+        if sent.limit_a > 0:
+            vehicle.judge_idle(drawn_a, sent.offered_s, now_s)
 
     def _known_lines(self) -> Three:
         first, second, third = (0.0 if amps is None else amps for amps in self.line_a)
         return (first, second, third)
+
+
+def _following(before: Sent | None, setpoint: ApplySetpoint, *, is_new: bool, now_s: float) -> Sent:
+    """Return what was sent last, if that is ``setpoint``."""
+    is_first_offer = before is None or before.limit_a <= 0
+    return Sent(
+        revision=setpoint.revision,
+        limit_a=setpoint.limit_a,
+        sent_s=now_s,
+        changed_s=now_s if is_new or before is None else before.changed_s,
+        offered_s=now_s if is_first_offer or before is None else before.offered_s,
+        outcome=None if is_new or before is None else before.outcome,
+    )
 
 
 def _plausible(evse: EvseModel, line: int, amps: float | None) -> float | None:

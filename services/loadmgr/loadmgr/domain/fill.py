@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from loadmgr.domain.arrays import Bools, Floats, Ints, sum_by_row
-from loadmgr.domain.site_model import SiteModel
+from loadmgr.domain.rows import Rows
 
 TOLERANCE_A = 1e-7
 UNBOUND = -1
@@ -27,17 +27,20 @@ class Members:
     """What one ampere of the EVSE is on the row: 1 A of a phase, 230 W of each phase in use."""
 
     @classmethod
-    def of(cls, model: SiteModel, usage: Floats, limit: Floats) -> "Members":
+    def of(cls, rows: Rows, usage: Floats, who: Floats, *, limit: Floats) -> "Members":
         """Keep the entries with phases in use (``usage`` N x 3, 1 = used) on rows with a limit."""
-        load = model.rows.entry_loads(usage)
-        used = (load > 0) & np.isfinite(limit)[model.rows.entry_row]
-        return cls(
-            row=model.rows.entry_row[used], evse=model.rows.entry_evse[used], load=load[used]
-        )
+        load = rows.entry_loads(usage, who)
+        used = (load > 0) & np.isfinite(limit)[rows.entry_row]
+        return cls(row=rows.entry_row[used], evse=rows.entry_evse[used], load=load[used])
 
     def among(self, chosen: Bools) -> "Members":
         """Keep the pairs of chosen EVSEs."""
         kept = chosen[self.evse]
+        return Members(row=self.row[kept], evse=self.evse[kept], load=self.load[kept])
+
+    def on(self, rows: Bools) -> "Members":
+        """Keep the pairs of some rows."""
+        kept = rows[self.row]
         return Members(row=self.row[kept], evse=self.evse[kept], load=self.load[kept])
 
     def row_sums(self, amps: Floats, rows: int) -> Floats:
@@ -69,6 +72,9 @@ def fill(
     """
     offset = np.zeros(len(hi)) if offset is None else offset
     amps, bound = hi.copy(), np.full(len(hi), UNBOUND)
+    members = members.on(members.row_sums(hi, len(room)) > room + TOLERANCE_A)
+    if not len(members.row):
+        return Filled(amps=amps, row=bound)
     curve = _Curve(members, lo=lo, hi=hi, weight=weight, offset=offset)
     is_open = np.zeros(len(hi), dtype=bool)
     is_open[members.evse] = True

@@ -48,7 +48,7 @@ class Limits:
             return
         first, power = place
         for row, limit in zip((first, first + 1, first + 2, power), to, strict=True):
-            if limit < self.amount[row]:
+            if row >= 0 and limit < self.amount[row]:
                 self.amount[row] = limit
                 self.bindings[row] = binding
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from loadmgr.domain.arrays import Bools, Floats
+from loadmgr.domain.demand import Column, Demands
 from loadmgr.domain.fill import TOLERANCE_A, Members
 
 TRIFLE_A = 0.5
@@ -23,35 +24,23 @@ class Paced:
     """The raise comes later, because the last one is too recent."""
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Present:
-    """The setpoints in force."""
-
-    amps: Floats
-    """NaN where none was sent yet."""
-    raised_s: Floats
-
-
 def pace(
-    members: Members,
-    present: Present,
-    *,
-    wished_a: Floats,
-    most_a: Floats,
-    room: Floats,
-    now_s: float,
+    members: Members, demands: Demands, *, wished_a: Floats, room: Floats, now_s: float
 ) -> Paced:
     """Hold raises that come too soon, and changes that are too small to matter.
 
     The first current of an EVSE is never held, nor is a lowering that any row needs.
     """
-    had = np.nan_to_num(present.amps)
+    had, most_a = np.nan_to_num(demands.column(Column.SENT_A)), demands.most_a
     rises = (had > 0) & (wished_a > had + TOLERANCE_A)
-    is_slowed = rises & (now_s - present.raised_s < RAISE_INTERVAL_S)
+    is_slowed = rises & (now_s - demands.column(Column.RAISED_S) < RAISE_INTERVAL_S)
     is_trifle = rises & (wished_a - had < TRIFLE_A) & (wished_a < most_a - TOLERANCE_A)
     sinks = (wished_a > 0) & (wished_a < had - TOLERANCE_A)
     may_stay = sinks & (had - wished_a < TRIFLE_A) & (had <= most_a + TOLERANCE_A)
-    may_stay = _where_nothing_overflows(members, may_stay, had=had, wished_a=wished_a, room=room)
+    if may_stay.any():
+        may_stay = _where_nothing_overflows(
+            members, may_stay, had=had, wished_a=wished_a, room=room
+        )
     is_held = is_trifle | may_stay
     amps = np.where(is_held | is_slowed, had, wished_a)
     return Paced(amps=amps, is_held=is_held, is_slowed=is_slowed & ~is_trifle)

@@ -1,4 +1,4 @@
-"""One decision: from the site, what is known and the time to setpoints. Pure."""
+"""One decision: from the site, what is known and the time to setpoints."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -7,23 +7,22 @@ from functools import cached_property
 import numpy as np
 
 from loadmgr.domain.arrays import Bools, Floats
+from loadmgr.domain.claims import claims_of
 from loadmgr.domain.commit import commit, fixed_rows
-from loadmgr.domain.demand import Demands, judge
-from loadmgr.domain.evse_record import EvseRecord
+from loadmgr.domain.demand import Column, Demands
 from loadmgr.domain.fill import Members
+from loadmgr.domain.imbalance import carried_by_all
 from loadmgr.domain.limits import limits_now
-from loadmgr.domain.pace import Present, pace
-from loadmgr.domain.reasons import Outcome, reasons
+from loadmgr.domain.pace import pace
+from loadmgr.domain.phase_choice import Sight, chosen_phases
+from loadmgr.domain.reasons import Outcome, Why
 from loadmgr.domain.report import Report
-from loadmgr.domain.share import share
+from loadmgr.domain.share import Shares, share
 from loadmgr.domain.site_model import SiteModel
 from loadmgr.domain.state import State
 from loadmgr.domain.uncontrolled import silent_meters, uncontrolled_rows
-from shared.contracts.charging import ApplySetpoint, OffersDecided, Reason, SetpointOutcome
+from shared.contracts.charging import ApplySetpoint, OffersDecided
 from shared.contracts.site import Meter
-
-RETRY_S = 10.0
-"""A setpoint that was not accepted is sent again after this."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,8 +32,7 @@ class Decision:
     setpoints: tuple[ApplySetpoint, ...]
     """Lowerings first."""
     report: Report = field(compare=False)
-    served: frozenset[str]
-    waiting: frozenset[str]
+    shares: Shares = field(compare=False)
     silent_meters: frozenset[Meter]
     disobeying: frozenset[str]
 
@@ -47,8 +45,14 @@ class Decision:
 def decide(model: SiteModel, state: State, now: datetime) -> Decision:
     """Plan, and remember in ``state`` what was planned. The setpoints count as sent."""
     decision = plan(model, state, now)
-    state.note_decision(model, decision.setpoints, now.timestamp())
-    state.note_turns(decision.served, decision.waiting, now.timestamp())
+    state.note_setpoints(model, decision.setpoints, now.timestamp())
+    state.turns.note(
+        wants=decision.report.outcome.demands.wants,
+        deserved_a=decision.shares.deserved_a,
+        given_a=decision.shares.amps,
+        min_a=model.min_a,
+        now_s=now.timestamp(),
+    )
     return decision
 
 
@@ -59,33 +63,38 @@ def plan(model: SiteModel, state: State, now: datetime) -> Decision:
     what flows beside never grows beyond a limit by anything that is sent here.
     """
     now_s = now.timestamp()
-    demands = judge(model, state, now_s)
+    demands = state.demands(model, now_s)
     beside_a, is_lost = uncontrolled_rows(model, state.meters, now_s)
     limits = limits_now(model, state.external, now)
+    carried_by_all(model.rows, demands, limits.amount)
     room = limits.amount - model.rows.with_circuits(beside_a) - fixed_rows(model, demands)
-    members = Members.of(model, demands.usage, limits.amount)
-    present = _present(model, state)
-    shares = share(model, demands, members, room=room, present_a=present.amps)
-    committed = commit(model, demands, members, target_a=shares.amps, room=room)
-    paced = pace(
-        members,
-        present,
-        wished_a=committed.amps,
-        most_a=demands.most_a,
-        room=room,
-        now_s=now_s,
+    members = Members.of(model.rows, demands.usage, demands.who, limit=limits.amount)
+    claims = claims_of(model, demands, state.turns, now_s)
+    shares = share(claims, members, room)
+    sight = Sight(
+        model=model,
+        demands=demands,
+        claims=claims,
+        limit=limits.amount,
+        left=room - members.row_sums(shares.amps, len(room)),
+        amps=shares.amps,
     )
+    phases, changes = chosen_phases(sight, now_s)
+    target_a = np.where(changes, 0.0, shares.amps)
+    committed = commit(model, demands, members, target_a=target_a, queue=claims.queue, room=room)
+    paced = pace(members, demands, wished_a=committed.amps, room=room, now_s=now_s)
     outcome = Outcome(
         demands=demands,
         limits=limits,
         shares=shares,
         committed=committed,
         paced=paced,
+        phases=phases,
         is_lost=is_lost,
     )
-    why = reasons(model, outcome)
+    why = Why(model, outcome)
     return Decision(
-        setpoints=_setpoints(model, state, demands, paced.amps, why, now_s=now_s),
+        setpoints=_setpoints(model, state, outcome, why, now_s=now_s),
         report=Report(
             model=model,
             records=state.evses,
@@ -94,20 +103,9 @@ def plan(model: SiteModel, state: State, now: datetime) -> Decision:
             beside_a=beside_a,
             decided_at=now,
         ),
-        served=_ids(model, shares.amps > 0),
-        waiting=_ids(model, demands.wants & (shares.amps <= 0)),
+        shares=shares,
         silent_meters=silent_meters(model, state.meters, now_s),
-        disobeying=frozenset(
-            e.config.id for e in model.evses if state.evses[e.config.id].disobeys(now_s)
-        ),
-    )
-
-
-def _present(model: SiteModel, state: State) -> Present:
-    records = [state.evses[evse.config.id] for evse in model.evses]
-    return Present(
-        amps=np.array([np.nan if r.sent is None else r.sent.limit_a for r in records], dtype=float),
-        raised_s=np.array([r.raised_s for r in records], dtype=float),
+        disobeying=_ids(model, demands.truth(Column.DISOBEYS)),
     )
 
 
@@ -116,42 +114,30 @@ def _ids(model: SiteModel, chosen: Bools) -> frozenset[str]:
 
 
 def _setpoints(
-    model: SiteModel,
-    state: State,
-    demands: Demands,
-    amps: Floats,
-    why: tuple[Reason, ...],
-    *,
-    now_s: float,
+    model: SiteModel, state: State, outcome: Outcome, why: Why, *, now_s: float
 ) -> tuple[ApplySetpoint, ...]:
     """Return what is new, what renews a lease, and what was not accepted the last time."""
+    demands, amps, phases = outcome.demands, outcome.paced.amps, outcome.phases
     revision = max(state.revision + 1, int(now_s * 1_000))
-    lowered: list[ApplySetpoint] = []
-    raised: list[ApplySetpoint] = []
-    columns = (demands.is_steered, amps, demands.upper_a)
-    lines = zip(model.evses, why, *(column.tolist() for column in columns), strict=True)
-    for evse, reason, is_steered, limit_a, upper_a in lines:
-        record = state.evses[evse.config.id]
-        if not is_steered or not _is_due(record, limit_a, model.site.lease_s, now_s=now_s):
-            continue
-        (raised if limit_a > upper_a else lowered).append(
-            ApplySetpoint(
-                station_id=evse.station_id,
-                evse_id=evse.config.id,
-                connector=evse.config.connector,
-                revision=revision,
-                limit_a=limit_a,
-                lease_s=model.site.lease_s,
-                reason=reason,
-            )
+    due = np.flatnonzero(_is_due(demands, amps, phases, now_s))
+    lowered_first = due[np.argsort(amps[due] > demands.upper_a[due], kind="stable")]
+    return tuple(
+        ApplySetpoint(
+            station_id=model.evses[index].station_id,
+            evse_id=model.evses[index].config.id,
+            connector=model.evses[index].config.connector,
+            revision=revision,
+            limit_a=float(amps[index]),
+            phases=int(phases[index]) or None,
+            lease_s=model.site.lease_s,
+            reason=why.of(index),
         )
-    return (*lowered, *raised)
+        for index in lowered_first.tolist()
+    )
 
 
-def _is_due(record: EvseRecord, limit_a: float, lease_s: float, *, now_s: float) -> bool:
-    sent = record.sent
-    if sent is None or record.must_resend or sent.limit_a != limit_a:
-        return True
-    age_s = now_s - sent.sent_s
-    is_accepted = sent.outcome is SetpointOutcome.ACCEPTED
-    return age_s >= lease_s / 3 - 1 or (not is_accepted and age_s >= RETRY_S)
+def _is_due(demands: Demands, amps: Floats, phases: Floats, now_s: float) -> Bools:
+    told = np.nan_to_num(demands.column(Column.TOLD_PHASES))
+    is_new = (demands.column(Column.SENT_A) != amps) | (told != phases)
+    is_due = is_new | (demands.column(Column.DUE_S) <= now_s)
+    return np.asarray(demands.is_steered & is_due)

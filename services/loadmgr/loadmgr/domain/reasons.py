@@ -1,11 +1,12 @@
 """Why each EVSE is offered what it is offered, and not more."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
-from loadmgr.domain.arrays import Bools
+import numpy as np
+
+from loadmgr.domain.arrays import Bools, Floats, Ints
 from loadmgr.domain.commit import Committed
-from loadmgr.domain.demand import Demands
+from loadmgr.domain.demand import CODES, Column, Demands
 from loadmgr.domain.fill import TOLERANCE_A, UNBOUND
 from loadmgr.domain.limits import Limits
 from loadmgr.domain.pace import Paced
@@ -23,53 +24,50 @@ class Outcome:
     shares: Shares
     committed: Committed
     paced: Paced
+    phases: Floats
+    """What each box is told; 0 = nothing."""
     is_lost: Bools
     """Phases of circuits that count the worst case of a lost meter."""
 
 
-class _Line(NamedTuple):
-    """What the stages did to one EVSE."""
-
-    wants: bool
-    is_held: bool
-    is_slowed: bool
-    share_a: float
-    share_row: int
-    committed_a: float
-    committed_row: int
+_PLACE = {code: place for place, code in enumerate(CODES)}
 
 
-def reasons(model: SiteModel, outcome: Outcome) -> tuple[Reason, ...]:
-    """Return one reason for each EVSE, in the order of the model."""
-    columns = (
-        outcome.demands.wants,
-        outcome.paced.is_held,
-        outcome.paced.is_slowed,
-        outcome.shares.amps,
-        outcome.shares.row,
-        outcome.committed.amps,
-        outcome.committed.row,
+class Why:
+    """The reasons of one decision; each is made when somebody asks for it."""
+
+    def __init__(self, model: SiteModel, outcome: Outcome) -> None:
+        self._model, self._outcome = model, outcome
+        self._code, self._row = _codes_and_rows(outcome)
+        self._made: dict[tuple[int, int], Reason] = {}
+
+    def of(self, index: int) -> Reason:
+        """Return the reason of one EVSE."""
+        key = (int(self._code[index]), int(self._row[index]))
+        reason = self._made.get(key)
+        if reason is None:
+            reason = _at_row(self._model, self._outcome, CODES[key[0]], key[1])
+            self._made[key] = reason
+        return reason
+
+
+def _codes_and_rows(outcome: Outcome) -> tuple[Ints, Ints]:
+    """Return the code (a place in ``CODES``) and the row of each EVSE: the first that applies."""
+    demands, shares, committed = outcome.demands, outcome.shares, outcome.committed
+    own = demands.column(Column.CODE).astype(np.intp)
+    is_unused = shares.amps >= demands.column(Column.CAP_A) - TOLERANCE_A
+    rules: tuple[tuple[Bools, Ints | int, Ints | int], ...] = (
+        (~demands.wants, own, UNBOUND),
+        (outcome.paced.is_held, _PLACE[ReasonCode.UNCHANGED], UNBOUND),
+        (shares.amps <= 0, _PLACE[ReasonCode.WAITING], shares.row),
+        (committed.amps < shares.amps - TOLERANCE_A, _PLACE[ReasonCode.RESERVED], committed.row),
+        (outcome.paced.is_slowed, _PLACE[ReasonCode.RAMP], UNBOUND),
+        (shares.row == UNBOUND, own, UNBOUND),
+        (is_unused, _PLACE[ReasonCode.UNUSED], UNBOUND),
     )
-    lines = map(_Line._make, zip(*(column.tolist() for column in columns), strict=True))
-    keys = list(map(_code_and_row, lines, outcome.demands.codes))
-    by_key = {key: _at_row(model, outcome, *key) for key in set(keys)}
-    return tuple(by_key[key] for key in keys)
-
-
-def _code_and_row(line: _Line, own: ReasonCode) -> tuple[ReasonCode, int]:
-    if not line.wants:
-        return own, UNBOUND
-    if line.is_held:
-        return ReasonCode.UNCHANGED, UNBOUND
-    if line.share_a <= 0:
-        return ReasonCode.WAITING, line.share_row
-    if line.committed_a < line.share_a - TOLERANCE_A:
-        return ReasonCode.RESERVED, line.committed_row
-    if line.is_slowed:
-        return ReasonCode.RAMP, UNBOUND
-    if line.share_row == UNBOUND:
-        return own, UNBOUND
-    return ReasonCode.CIRCUIT, line.share_row
+    applies = [rule[0] for rule in rules]
+    code = np.select(applies, [rule[1] for rule in rules], _PLACE[ReasonCode.CIRCUIT])
+    return code, np.select(applies, [rule[2] for rule in rules], shares.row)
 
 
 def _at_row(model: SiteModel, outcome: Outcome, code: ReasonCode, row: int) -> Reason:

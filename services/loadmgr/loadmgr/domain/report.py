@@ -9,9 +9,9 @@ import numpy as np
 from loadmgr.domain.arrays import Floats
 from loadmgr.domain.commit import reserved_now
 from loadmgr.domain.evse_record import EvseRecord
-from loadmgr.domain.reasons import Outcome
+from loadmgr.domain.reasons import Outcome, Why
 from loadmgr.domain.site_model import SiteModel
-from shared.contracts.charging import CircuitLoad, Offer, OffersDecided, Reason
+from shared.contracts.charging import CircuitLoad, Offer, OffersDecided
 from shared.units import PhaseAmps
 
 
@@ -22,7 +22,7 @@ class Report:
     model: SiteModel
     records: Mapping[str, EvseRecord]
     outcome: Outcome
-    why: tuple[Reason, ...]
+    why: Why
     beside_a: Floats
     """What flows at the circuits beside the EVSEs, three phases each."""
     decided_at: datetime
@@ -33,18 +33,19 @@ class Report:
         upper_a = np.where(demands.is_steered, np.maximum(demands.upper_a, amps), demands.upper_a)
         limits = np.where(demands.is_steered, amps, demands.upper_a)
         reserved = reserved_now(demands, upper_a)
-        columns = (limits.tolist(), reserved.max(axis=1).tolist(), self.why)
+        columns = (limits.tolist(), self.outcome.phases.tolist(), reserved.max(axis=1).tolist())
         offers = tuple(
             Offer(
                 evse_id=evse.config.id,
                 limit_a=limit_a,
+                phases=int(phases) or None,
                 measured_a=_measured(self.records[evse.config.id], self.decided_at.timestamp()),
                 reserved_a=most_a,
-                reason=reason,
+                reason=self.why.of(evse.index),
             )
-            for evse, limit_a, most_a, reason in zip(self.model.evses, *columns, strict=True)
+            for evse, limit_a, phases, most_a in zip(self.model.evses, *columns, strict=True)
         )
-        loads = _loads(self.model, self.model.rows.sums(reserved), self.beside_a)
+        loads = _loads(self.model, self.model.rows.sums(reserved, demands.who), self.beside_a)
         at = self.decided_at.astimezone(UTC)
         return OffersDecided(decided_at=at, offers=offers, circuits=loads)
 

@@ -55,6 +55,11 @@ class Ladder:
                 return lower
         return min(lower, self.least_a)
 
+    def settles_at_s(self) -> list[float]:
+        """Return when accepted limits will certainly be followed."""
+        accepted = (step.accepted_s for step in self.steps)
+        return [accepted_s + FOLLOW_S for accepted_s in accepted if accepted_s is not None]
+
     def sent(self, revision: int, limit_a: float, now_s: float) -> None:
         """Note a limit that is on its way. The same limit again changes nothing."""
         self._settle(now_s)

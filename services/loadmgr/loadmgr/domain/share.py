@@ -6,9 +6,10 @@ import numpy as np
 
 from loadmgr.domain.admission import admit
 from loadmgr.domain.arrays import Bools, Floats, Ints
-from loadmgr.domain.demand import Demands, floor_steps
+from loadmgr.domain.claims import Claims
+from loadmgr.domain.demand import floor_steps
 from loadmgr.domain.fill import TOLERANCE_A, UNBOUND, Filled, Members, fill
-from loadmgr.domain.site_model import SiteModel
+from loadmgr.domain.turns import TURN_S
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -18,107 +19,143 @@ class Shares:
     amps: Floats
     row: Ints
     """The row that allows no more; ``UNBOUND`` = it has the most it may be offered."""
+    deserved_a: Floats
+    """Its fair share if any current could be offered; below the minimum it becomes time."""
 
 
-def share(
-    model: SiteModel, demands: Demands, members: Members, *, room: Floats, present_a: Floats
-) -> Shares:
-    """Share ``room`` (A per row) among the EVSEs that want current.
+def share(claims: Claims, members: Members, room: Floats) -> Shares:
+    """Share ``room`` (in the unit of each row) among the EVSEs that want current.
 
-    Higher classes first; in a class whoever gets his minimum, by order, and then max-min by
-    weight. What nobody in need can use goes to those who have left some unused. ``present_a`` is
-    what each is offered now: of equals the one who has the odd step keeps it.
+    Higher classes first. In a class the fair shares are found as if any current could be offered;
+    whoever may have his minimum by his share, his turn or what is left is in; then what there is
+    is shared among those. What nobody in need can use goes to those who have left some unused.
     """
-    amps = np.zeros(len(demands.most_a))
-    row = np.full(len(amps), UNBOUND)
-    on = np.zeros(len(amps), dtype=bool)
-    for of_class in _classes(model, demands.wants):
-        left = room - members.row_sums(amps, len(room))
-        chosen = _admitted(model, demands, members, among=of_class, room=left)
-        hi = np.minimum(demands.most_a, demands.cap_a)
-        filled = _filled(model, members, chosen, lo=model.min_a, hi=hi, room=left)
-        amps = np.where(chosen, filled.amps, amps)
-        row = np.where(chosen, filled.row, row)
-        on |= chosen
-    topped, full = _top_up(model, demands, members, amps=amps, on=on, room=room)
+    count = len(claims.most_a)
+    amps, deserved = np.zeros(count), np.zeros(count)
+    row = np.full(count, UNBOUND)
+    for of_class in _classes(claims, claims.wants):
+        round_ = _Round(claims, members, of_class, room - members.row_sums(amps, len(room)))
+        filled = round_.filled()
+        amps = np.where(of_class, filled.amps, amps)
+        row = np.where(of_class, filled.row, row)
+        deserved = np.where(of_class, round_.deserved_a, deserved)
+    topped, full = _top_up(claims, members, amps=amps, room=room)
     row = np.where((row == UNBOUND) | (topped > amps + TOLERANCE_A), full, row)
-    amps = topped
-    amps = _in_steps(model, demands, members, amps=amps, room=room, present_a=present_a)
-    row[amps >= demands.most_a - TOLERANCE_A] = UNBOUND
-    return Shares(amps=amps, row=_fullest_of_waiting(members, demands, amps, row, room=room))
+    amps = _in_steps(claims, members, amps=topped, room=room)
+    row[amps >= claims.most_a - TOLERANCE_A] = UNBOUND
+    row = _fullest_of_waiting(claims, members, amps, row, room=room)
+    return Shares(amps=amps, row=row, deserved_a=deserved)
 
 
-def _classes(model: SiteModel, wants: Bools) -> list[Bools]:
-    """Return who wants, class by class, higher ones first."""
-    present = np.unique(model.priority[wants])[::-1]
-    return [wants & (model.priority == priority) for priority in present]
+def _classes(claims: Claims, among: Bools) -> list[Bools]:
+    """Return who is in which class, higher ones first."""
+    present = np.unique(claims.rank[among])[::-1]
+    return [among & (claims.rank == rank) for rank in present]
 
 
-def _admitted(
-    model: SiteModel, demands: Demands, members: Members, *, among: Bools, room: Floats
-) -> Bools:
-    order = demands.order[among[demands.order]]
-    return admit(members, order=order, need=model.min_a, room=room)
+class _Round:
+    """The sharing among one class."""
+
+    def __init__(self, claims: Claims, members: Members, of_class: Bools, room: Floats) -> None:
+        self._claims, self._of_class, self._room = claims, of_class, room
+        self._members = members.among(of_class)
+        self._hi = np.minimum(claims.most_a, np.maximum(claims.cap_a, claims.min_a))
+        self.deserved_a = self._deserved()
+
+    def _deserved(self) -> Floats:
+        """Return the fair shares among those who draw, the minimum current left aside."""
+        lively = self._of_class & ~self._claims.is_idle
+        return self._level(lively, np.zeros(len(lively))).amps
+
+    def _level(self, chosen: Bools, least_a: Floats) -> Filled:
+        """Fill by the policy; whoever is young has at least what equal sharing gives."""
+        policy, young = self._claims.policy, chosen & self._claims.is_young
+        hi, lo = np.where(chosen, self._hi, 0.0), np.where(chosen, least_a, 0.0)
+        mine = self._members.among(chosen)
+        if young.any():
+            equal = fill(mine, lo=lo, hi=hi, weight=policy.equal, room=self._room)
+            lo = np.where(young, equal.amps, lo)
+        return fill(
+            mine, lo=lo, hi=hi, weight=policy.weight, room=self._room, offset=policy.offset_a
+        )
+
+    def filled(self) -> Filled:
+        """Return the current and the binding row of each EVSE of the class."""
+        claims = self._claims
+        nobody = np.zeros(len(claims.wants), dtype=bool)
+        on = self._admitted(self._entitled(), nobody)
+        on |= self._admitted(self.deserved_a > TOLERANCE_A, on)
+        filled = self._level(on, claims.min_a)
+        late = self._admitted(self._of_class, on, taken_a=filled.amps)
+        return Filled(amps=np.where(late, claims.min_a, filled.amps), row=filled.row)
+
+    def _entitled(self) -> Bools:
+        """Return who is to have his minimum before all others of the class."""
+        claims = self._claims
+        by_share = self.deserved_a >= claims.min_a - TOLERANCE_A
+        by_turn = claims.owed_s >= np.where(claims.is_on, 0.0, TURN_S)
+        return claims.must_stay_on | by_share | (by_turn & ~claims.is_idle)
+
+    def _admitted(self, among: Bools, on: Bools, *, taken_a: Floats | None = None) -> Bools:
+        """Return who of these gets his minimum beside those who are on, in the order of turns."""
+        claims = self._claims
+        asking = among & self._of_class & ~on & claims.may_begin
+        if not asking.any():
+            return asking
+        taken_a = np.where(on, claims.min_a, 0.0) if taken_a is None else taken_a
+        room = self._room - self._members.row_sums(taken_a, len(self._room))
+        order = self._order[asking[self._order]]
+        return admit(self._members, order=order, need=claims.min_a, room=room)
+
+    @property
+    def _order(self) -> Ints:
+        claims = self._claims
+        by_share = self.deserved_a >= claims.min_a - TOLERANCE_A
+        score_s = claims.owed_s + np.where(claims.is_on, TURN_S, 0.0)
+        place = np.empty(len(score_s), dtype=np.intp)
+        place[claims.queue] = np.arange(len(score_s))
+        return np.lexsort((place, -score_s, ~by_share, claims.is_idle, ~claims.must_stay_on))
 
 
-def _filled(
-    model: SiteModel, members: Members, chosen: Bools, *, lo: Floats, hi: Floats, room: Floats
-) -> Filled:
-    low, high = np.where(chosen, lo, 0.0), np.where(chosen, hi, 0.0)
-    return fill(members.among(chosen), lo=low, hi=high, weight=model.weight, room=room)
-
-
-def _top_up(
-    model: SiteModel,
-    demands: Demands,
-    members: Members,
-    *,
-    amps: Floats,
-    on: Bools,
-    room: Floats,
-) -> tuple[Floats, Ints]:
+def _top_up(claims: Claims, members: Members, *, amps: Floats, room: Floats) -> tuple[Floats, Ints]:
     """Give what the caps have left over, class by class, and find the row that binds each."""
     row = np.full(len(amps), UNBOUND)
-    for of_class in _classes(model, on):
+    for of_class in _classes(claims, amps > 0):
         others = np.where(of_class, 0.0, amps)
         low = np.where(of_class, amps, 0.0)
-        high = np.where(of_class, np.maximum(demands.most_a, amps), 0.0)
+        high = np.where(of_class, np.maximum(claims.most_a, amps), 0.0)
         left = room - members.row_sums(others, len(room))
-        filled = fill(members.among(of_class), lo=low, hi=high, weight=model.weight, room=left)
+        weight = claims.policy.equal
+        filled = fill(members.among(of_class), lo=low, hi=high, weight=weight, room=left)
         amps = np.where(of_class, filled.amps, amps)
         row = np.where(of_class, filled.row, row)
     return amps, row
 
 
-def _in_steps(
-    model: SiteModel,
-    demands: Demands,
-    members: Members,
-    *,
-    amps: Floats,
-    room: Floats,
-    present_a: Floats,
-) -> Floats:
-    """Round down to the steps of each box and give away whole steps of what is left over."""
-    on = amps > 0
-    steps = np.where(on, np.maximum(floor_steps(amps, model.step_a), model.min_a), 0.0)
-    missed = on & (steps + model.step_a <= demands.most_a + TOLERANCE_A)
-    loses = ~(present_a >= steps + model.step_a - TOLERANCE_A)
+def _in_steps(claims: Claims, members: Members, *, amps: Floats, room: Floats) -> Floats:
+    """Round down to the steps of each box and give away whole steps of what is left over.
+
+    Of equals the one who has the odd step now keeps it.
+    """
+    on, step_a = amps > 0, claims.step_a
+    steps = np.where(on, np.maximum(floor_steps(amps, step_a), claims.min_a), 0.0)
+    missed = on & (steps + step_a <= claims.most_a + TOLERANCE_A)
+    loses = ~(claims.present_a >= steps + step_a - TOLERANCE_A)
     remainder = np.round(amps - steps, 6)
-    rank = np.empty(len(amps), dtype=np.intp)
-    rank[demands.order] = np.arange(len(amps))
-    order = np.lexsort((rank, loses, -remainder, -model.priority))
+    place = np.empty(len(amps), dtype=np.intp)
+    place[claims.queue] = np.arange(len(amps))
+    order = np.lexsort((place, loses, -remainder, -claims.rank))
     left = room - members.row_sums(steps, len(room))
-    given = admit(members, order=order[missed[order]], need=model.step_a, room=left)
-    topped: Floats = np.where(given, steps + model.step_a, steps)
+    given = admit(members, order=order[missed[order]], need=step_a, room=left)
+    topped: Floats = np.where(given, steps + step_a, steps)
     return np.round(topped, 6)
 
 
 def _fullest_of_waiting(
-    members: Members, demands: Demands, amps: Floats, row: Ints, *, room: Floats
+    claims: Claims, members: Members, amps: Floats, row: Ints, *, room: Floats
 ) -> Ints:
     """Name for those who get nothing the fullest of their rows."""
-    waiting = demands.wants & (amps <= 0)
+    waiting = claims.wants & (amps <= 0)
     if not waiting.any():
         return row
     mine = members.among(waiting)

@@ -5,12 +5,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from loadmgr.domain.arrays import Floats, Ints
+from loadmgr.domain.arrays import Floats, Ints, Three
 from loadmgr.domain.evse_model import EvseModel, evse_model
-from loadmgr.domain.rows import Owner, Rows, compile_rows
+from loadmgr.domain.rows import GRID, Owner, Rows, compile_rows
 from shared.contracts.charging import LimitScope
 from shared.contracts.site import Circuit, Evse, Group, Meter, Mode, SiteConfig
 from shared.errors import ConfigError
+from shared.units import NOMINAL_VOLTAGE_V
+
+CONTROLLABLE_W = 4_200.0
+"""Section 14a EnWG, BNetzA BK6-22-300: devices above this are controllable."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -34,6 +38,10 @@ class SiteModel:
     step_a: Floats
     weight: Floats
     priority: Ints
+    full_usage: Floats
+    """N x 3: 1.0 on each grid phase that the box may load."""
+    single_usage: Floats
+    """The same for its first line alone."""
 
     @property
     def is_steering(self) -> bool:
@@ -68,17 +76,23 @@ def compile_site(site: SiteConfig) -> SiteModel:
         below=_below(evses, paths, len(circuits)),
         meters={meter.id: meter for meter in site.meters},
         meters_at=tuple(tuple(m for m in site.meters if m.circuit == c.id) for c in circuits),
-        rows=compile_rows(circuits, site.groups, owners),
+        rows=compile_rows(circuits, site.groups, owners, imbalance_a=site.imbalance_a),
         min_a=_column(e.min_a for e in configs),
         max_a=_column(e.max_a for e in configs),
         step_a=_column(e.step_a for e in configs),
         weight=_column(e.weight for e in configs),
         priority=np.array([_priority(e, groups) for e in configs], dtype=np.intp),
+        full_usage=_usage(evse.usage_by_lines[evse.all_lines] for evse in evses),
+        single_usage=_usage(evse.usage_by_lines[0b001] for evse in evses),
     )
 
 
 def _column(values: Iterable[float]) -> Floats:
     return np.array(list(values), dtype=float)
+
+
+def _usage(values: Iterable[Three]) -> Floats:
+    return np.array(list(values), dtype=float).reshape(-1, 3)
 
 
 def _parents_first(circuits: tuple[Circuit, ...]) -> tuple[Circuit, ...]:
@@ -110,7 +124,16 @@ def _path(circuit: int, parents: tuple[int, ...]) -> list[int]:
 
 def _owners(circuits: tuple[Circuit, ...], path: list[int], evse: Evse) -> set[Owner]:
     owners: set[Owner] = {(LimitScope.CIRCUIT, circuits[index].id) for index in path}
-    return owners if evse.group is None else owners | {(LimitScope.GROUP, evse.group)}
+    if evse.group is not None:
+        owners.add((LimitScope.GROUP, evse.group))
+    if is_controllable(evse):
+        owners.add(GRID)
+    return owners
+
+
+def is_controllable(evse: Evse) -> bool:
+    """Tell whether the grid operator may lower it: more than 4.2 kW (section 14a EnWG)."""
+    return NOMINAL_VOLTAGE_V * evse.phases * evse.max_a > CONTROLLABLE_W
 
 
 def _priority(evse: Evse, groups: Mapping[str, Group]) -> int:

@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass, field
 
+from loadmgr.domain.demand import Board, Demands
 from loadmgr.domain.evse_model import EvseModel
-from loadmgr.domain.evse_record import NEVER, EvseRecord
+from loadmgr.domain.evse_record import EvseRecord
 from loadmgr.domain.limits import External, LimitKey
 from loadmgr.domain.meter_record import MeterRecord
 from loadmgr.domain.site_model import SiteModel
+from loadmgr.domain.turns import Turns
 from loadmgr.domain.uncontrolled import take_sample
 from shared.contracts.charging import (
     ApplySetpoint,
@@ -17,10 +19,9 @@ from shared.contracts.charging import (
 from shared.contracts.evse import EvseObserved
 from shared.contracts.message import Event
 from shared.contracts.meter import MeterSampled
+from shared.contracts.plan import PlanChanged
 from shared.contracts.station import StationDisconnected
 
-QUANTUM_S = 900.0
-"""A turn: so long an EVSE keeps its minimum while others wait for theirs."""
 JUMP_A = 1.0
 """A meter that moves by more than this is worth a decision at once."""
 
@@ -33,8 +34,10 @@ class State:
     meters: dict[str, MeterRecord] = field(default_factory=dict)
     external: dict[LimitKey, External] = field(default_factory=dict)
     """Limits that others have set."""
+    turns: Turns = field(default_factory=lambda: Turns.of(()))
     revision: int = 0
     """The last setpoint revision given."""
+    _board: Board | None = None
 
     def fit(self, model: SiteModel, now_s: float, *, before: SiteModel | None = None) -> None:
         """Keep a record for everything that the site has, and nothing else.
@@ -44,6 +47,8 @@ class State:
         ids = [evse.config.id for evse in model.evses]
         self.evses = {id_: self.evses.get(id_, EvseRecord()) for id_ in ids}
         self.meters = {id_: self.meters.get(id_, MeterRecord()) for id_ in model.meters}
+        self.turns = Turns.of(ids, self.turns)
+        self._board = Board(model)
         for old in () if before is None else before.evses:
             record = self.evses.get(old.config.id)
             if record is None or before is None:
@@ -63,7 +68,9 @@ class State:
             case SetpointApplied():
                 return self._hear_applied(model, event, now_s)
             case PermissionChanged():
-                return self._hear_permission(event, now_s)
+                return self._hear_permission(model, event, now_s)
+            case PlanChanged():
+                return self._hear_plan(model, event)
             case LimitChanged():
                 return self._hear_limit(model, event)
             case StationDisconnected():
@@ -74,33 +81,30 @@ class State:
         """Nobody holds this station any more; return whether that is news."""
         return self._lose([e for e in model.evses if e.station_id == station_id], now_s)
 
-    def note_decision(
+    def demands(self, model: SiteModel, now_s: float) -> Demands:
+        """Return what each EVSE may be given now."""
+        if self._board is None or self._board.model is not model:
+            self._board = Board(model)
+        return self._board.judge(self.evses, now_s)
+
+    def note_setpoints(
         self, model: SiteModel, setpoints: tuple[ApplySetpoint, ...], now_s: float
     ) -> None:
         """Remember what is about to be sent; what is raised is reserved from now on."""
         for setpoint in setpoints:
             self.revision = max(self.revision, setpoint.revision)
-            self.evses[setpoint.evse_id].note_sent(
-                setpoint.revision, setpoint.limit_a, lease_s=model.site.lease_s, now_s=now_s
-            )
+            self.evses[setpoint.evse_id].note_sent(setpoint, now_s)
+            self._forget(model.evse_by_id[setpoint.evse_id])
 
-    def note_turns(self, served: frozenset[str], waiting: frozenset[str], now_s: float) -> None:
-        """Remember since when each EVSE is served or waits; nobody waiting renews a turn."""
-        for evse_id, record in self.evses.items():
-            if evse_id in served:
-                if record.turn_s is None or now_s >= record.turn_s + QUANTUM_S:
-                    record.turn_s = now_s
-                record.waiting_s = None
-            elif evse_id in waiting:
-                record.waiting_s = now_s if record.waiting_s is None else record.waiting_s
-                record.turn_s = None
-            else:
-                record.turn_s = record.waiting_s = None
+    def _forget(self, evse: EvseModel) -> None:
+        if self._board is not None:
+            self._board.forget(evse)
 
     def _hear_evse(self, model: SiteModel, seen: EvseObserved, now_s: float) -> bool:
         record, evse = self.evses.get(seen.evse_id), model.evse_by_id.get(seen.evse_id)
         if record is None or evse is None:
             return False
+        self._forget(evse)
         before = (record.online, record.state, record.may_have_vehicle, record.epoch)
         record.observe(evse, seen, lease_s=model.site.lease_s, now_s=now_s)
         return before != (record.online, record.state, record.may_have_vehicle, record.epoch)
@@ -123,13 +127,22 @@ class State:
         record, evse = self.evses.get(outcome.evse_id), model.evse_by_id.get(outcome.evse_id)
         if record is None or evse is None:
             return False
+        self._forget(evse)
         record.applied(evse, outcome, now_s)
         return True
 
-    def _hear_permission(self, word: PermissionChanged, now_s: float) -> bool:
-        record = self.evses.get(word.evse_id)
-        if record is None:
+    def _hear_plan(self, model: SiteModel, told: PlanChanged) -> bool:
+        record, evse = self.evses.get(told.evse_id), model.evse_by_id.get(told.evse_id)
+        if record is None or evse is None:
             return False
+        self._forget(evse)
+        return record.plan(told)
+
+    def _hear_permission(self, model: SiteModel, word: PermissionChanged, now_s: float) -> bool:
+        record, evse = self.evses.get(word.evse_id), model.evse_by_id.get(word.evse_id)
+        if record is None or evse is None:
+            return False
+        self._forget(evse)
         before = record.permission
         record.permit(word, now_s)
         if before is None:
@@ -154,20 +167,7 @@ class State:
     def _lose(self, evses: list[EvseModel], now_s: float) -> bool:
         records = [self.evses[evse.config.id] for evse in evses]
         was_online = any(record.online for record in records)
-        for record in records:
+        for evse, record in zip(evses, records, strict=True):
             record.lose(now_s)
+            self._forget(evse)
         return was_online
-
-
-def turn_key(record: EvseRecord, now_s: float) -> tuple[int, float]:
-    """Return the place in the queue for the minimum current: lower is served first.
-
-    Who is in his turn keeps it. Then the one who has waited longest; a turn that is over counts as
-    waiting from its end.
-    """
-    if record.turn_s is not None:
-        ends_s = record.turn_s + QUANTUM_S
-        return (0, record.turn_s) if now_s < ends_s else (1, ends_s)
-    if record.waiting_s is not None:
-        return (1, record.waiting_s)
-    return (1, now_s if record.plugged_s == NEVER else record.plugged_s)

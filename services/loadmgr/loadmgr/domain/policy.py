@@ -1,0 +1,91 @@
+"""How the EVSEs of one class share: each policy is an offset and a weight for the water-filling.
+
+At level ``l`` an EVSE has ``offset + weight * l`` ampere, between nothing and its maximum; so every
+policy is max-min fair in its own measure and runs on the same engine (facts 2.2).
+"""
+
+from dataclasses import dataclass
+from typing import assert_never
+
+import numpy as np
+
+from loadmgr.domain.arrays import Floats
+from shared.contracts.site import Sharing
+
+ALPHA = 0.85
+"""How much the time to spare counts, and how much the time of departure alone."""
+SMOOTH_S = 300.0
+"""EVSEs whose time to spare differs by less share; beyond it the more urgent one has all."""
+LEAST_STAY_S = 1_800.0
+"""Whoever should be gone by now stays so much longer, time and again."""
+LEAST_WH = 500.0
+"""Whoever should be full by now and still draws wants so much more."""
+_FAR_A = 10_000.0
+"""More than any EVSE can have: whoever came first is full before the next one begins."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Policy:
+    """An EVSE at level ``l`` has ``offset_a + weight * l`` ampere."""
+
+    offset_a: Floats
+    weight: Floats
+    equal: Floats
+    """The weight in equal sharing, for what does not depend on plans."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Stays:
+    """What is known or assumed of each stay."""
+
+    arrived_s: Floats
+    left_s: Floats
+    """Time to departure."""
+    wanted_wh: Floats
+    delivered_wh: Floats
+    most_a: Floats
+    volts: Floats
+    """Of all phases in use together."""
+
+    @property
+    def missing_wh(self) -> Floats:
+        """What each still wants."""
+        return np.maximum(self.wanted_wh - self.delivered_wh, LEAST_WH)
+
+    @property
+    def stays_s(self) -> Floats:
+        """How long each will stay, at least."""
+        return np.maximum(self.left_s, LEAST_STAY_S)
+
+
+def policy_of(sharing: Sharing, stays: Stays, *, weight: Floats) -> Policy:
+    """Return offsets and weights of a policy."""
+    offset_a: Floats
+    slope: Floats
+    match sharing:
+        case Sharing.EQUAL:
+            offset_a, slope = np.zeros(len(weight)), weight
+        case Sharing.NEED:
+            offset_a, slope = np.zeros(len(weight)), weight * _needed_a(stays)
+        case Sharing.DEADLINE:
+            offset_a, slope = _urgent(stays, weight)
+        case Sharing.FIRST_COME:
+            place = np.argsort(np.argsort(stays.arrived_s, kind="stable"))
+            offset_a, slope = -_FAR_A * place, np.ones(len(weight))
+        case _:
+            assert_never(sharing)
+    return Policy(offset_a=offset_a, weight=slope, equal=weight)
+
+
+def _needed_a(stays: Stays) -> Floats:
+    """Return the current that would just do until departure, on each phase in use."""
+    return np.asarray(stays.missing_wh * 3_600 / (stays.volts * stays.stays_s))
+
+
+def _urgent(stays: Stays, weight: Floats) -> tuple[Floats, Floats]:
+    """Smoothed least laxity (arXiv 2102.08610), mixed with the earliest departure."""
+    most_a = np.maximum(stays.most_a, 1.0)
+    charging_s = stays.missing_wh * 3_600 / (stays.volts * most_a)
+    spare_s = np.maximum(stays.stays_s - charging_s, 0.0)
+    slack_s = (ALPHA * spare_s + (1 - ALPHA) * stays.stays_s) / weight
+    return -most_a * slack_s / SMOOTH_S, most_a
