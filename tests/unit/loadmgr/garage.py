@@ -23,6 +23,7 @@ from shared.contracts.charging import (
 from shared.contracts.evse import EvseObserved, EvseState
 from shared.contracts.message import Event
 from shared.contracts.meter import MeterSampled
+from shared.contracts.plan import ChargingPlan, Override, PlanChanged
 from shared.contracts.site import Evse, Group, MeterRole, SiteConfig
 from shared.contracts.station import StationDisconnected
 from shared.units import NOMINAL_VOLTAGE_V, PHASES, PhaseAmps
@@ -62,6 +63,9 @@ class Box:
     lowerings: list[tuple[float, float]] = field(default_factory=list)
     inbox: list[tuple[float, ApplySetpoint]] = field(default_factory=list)
     lease_ends_s: float | None = None
+    phases: int = 3
+    """Those it feeds, where it can switch."""
+    energy_wh: float = 0.0
     seen: EvseObserved | None = None
 
     @property
@@ -77,7 +81,7 @@ class Box:
         if self.car is None:
             return (0.0, 0.0, 0.0)
         drawn_a = min(self.car.wants_a, self.ceiling_a)
-        lines = min(self.car.phases, self.evse.phases)
+        lines = min(self.car.phases, self.evse.phases, self.phases)
         return tuple(drawn_a if line < lines else 0.0 for line in range(3))  # type: ignore[return-value]
 
     @property
@@ -107,6 +111,7 @@ class Box:
             if t >= at:
                 self.ceiling_a = limit_a
         self.lowerings = [(at, a) for at, a in self.lowerings if t < at]
+        self.energy_wh += NOMINAL_VOLTAGE_V * sum(self.line_a) * STEP_S / 3_600
         if not self.online and self.lease_ends_s is not None and t >= self.lease_ends_s:
             self.lease_ends_s = None
             self.limit_a, self.lowerings = (
@@ -252,6 +257,21 @@ class Garage:
             )
         )
 
+    def plan(self, evse_id: str, word: dict[str, float]) -> None:
+        """Plan and override of a vehicle; times in hours from now."""
+        at = {
+            name: self.now + timedelta(hours=word[name])
+            for name in ("starts_at", "ends_at", "departs_at")
+            if name in word
+        }
+        energy = {"energy_wh": 1_000 * word["kwh"]} if "kwh" in word else {}
+        charge = word.get("charge")
+        override = None
+        if charge is not None:
+            override = Override(charge=bool(charge), limit_a=word.get("limit_a"))
+        plan = ChargingPlan(**at, **energy) if at or energy else None
+        self._tell(PlanChanged(evse_id=evse_id, plan=plan, override=override, changed_at=self.now))
+
     def permit(self, evse_id: str, permitted: bool, limit_a: float | None) -> None:
         self.permissions[evse_id] = (permitted, limit_a)
         self._tell(self.permission(evse_id))
@@ -261,6 +281,7 @@ class Garage:
         box.inbox = [(at, s) for at, s in box.inbox if self.t < at]
         for setpoint in due:
             if box.manner != "refuses":
+                self._switch(box, setpoint)
                 box.set_limit(setpoint.limit_a, self.t)
                 box.lease_ends_s = self.t + setpoint.lease_s
             if box.manner == "silent":
@@ -274,6 +295,13 @@ class Garage:
                 outcome=SetpointOutcome.ACCEPTED if is_taken else SetpointOutcome.REFUSED,
                 applied_at=self.now,
             )
+
+    def _switch(self, box: Box, setpoint: ApplySetpoint) -> None:
+        """Change phases: the contactor opens for it."""
+        if setpoint.phases in {None, box.phases}:
+            return
+        assert box.evse.switches_phases, "a box that cannot switch is told nothing"
+        box.phases, box.ceiling_a, box.lowerings = setpoint.phases or 3, 0.0, []
 
     def _observations(self, box: Box) -> Iterable[Event]:
         is_due = box.seen is None or box.seen.state is not box.state
@@ -290,6 +318,7 @@ class Garage:
                 current_a=PhaseAmps(l1=lines[0], l2=lines[1], l3=lines[2])
                 if box.shows_current
                 else None,
+                energy_wh=box.energy_wh if box.shows_current else None,
             )
             yield box.seen
 

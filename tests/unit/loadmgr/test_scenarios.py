@@ -82,6 +82,12 @@ def set_limits(garage: Garage, limits: dict[str, dict[str, float]]) -> None:
         garage.limit(scope, target, source, word)
 
 
+def set_plans(garage: Garage, plans: dict[str, dict[str, float]]) -> None:
+    """``a: {departs_at: 2, kwh: 10}``: hours from now; ``charge`` and ``limit_a`` by hand."""
+    for evse_id, word in plans.items():
+        garage.plan(evse_id, word)
+
+
 def silence_backend(garage: Garage, evse_ids: list[str]) -> None:
     for evse_id in evse_ids:
         del garage.permissions[evse_id]
@@ -109,6 +115,7 @@ VERBS: dict[str, Callable[[Garage, Any], None]] = {
     "wants": want,
     "permit": permit,
     "limits": set_limits,
+    "plans": set_plans,
     "backend_silent": silence_backend,
     "meter_silent": silence_meters,
     "meter_back": revive_meters,
@@ -164,6 +171,12 @@ def check(garage: Garage, expected: dict[str, Any], since: float) -> None:
         assert drawn_a == pytest.approx(amps, abs=0.051), evse_id
     for evse_id, text in expected.get("reasons", {}).items():
         assert said(garage, evse_id) == text, evse_id
+    for evse_id, phases in expected.get("phases", {}).items():
+        assert garage.boxes[evse_id].phases == phases, evse_id
+    for evse_id, kwh in expected.get("lacks_kwh", {}).items():
+        forecast = garage.offer(evse_id).forecast
+        assert forecast is not None
+        assert forecast.misses_wh == pytest.approx(1_000 * kwh, abs=101), evse_id
     check_wholes(garage, expected, since)
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from loadmgr.domain.arrays import Bools, Floats, Ints, sum_by_row
+from loadmgr.domain.arrays import Bools, Floats, Ints, running_by_row, sum_by_row
 from loadmgr.domain.fill import TOLERANCE_A, Members
 
 
@@ -13,18 +13,21 @@ def admit(members: Members, *, order: Ints, need: Floats, room: Floats) -> Bools
     before him are granted is in, whoever does not fit alone is out, and then again. A granted
     later one takes no room from an undecided earlier one, because his sum has counted that one.
     """
-    granted = np.zeros(len(need), dtype=bool)
     undecided = np.zeros(len(need), dtype=bool)
     undecided[order] = True
+    granted = np.zeros(len(need), dtype=bool)
     rank = np.zeros(len(need), dtype=np.intp)
     rank[order] = np.arange(len(order))
     mine = members.among(undecided)
+    mine = mine.on(mine.row_sums(need, len(room)) > room + TOLERANCE_A)
+    if not len(mine.row):
+        return undecided
     by_rank = np.lexsort((rank[mine.evse], mine.row))
     row, evse, load = mine.row[by_rank], mine.evse[by_rank], mine.load[by_rank]
     room = room + TOLERANCE_A
     while undecided.any():
         wanted = load * np.where(undecided, need, 0.0)[evse]
-        fits = _all_of(evse, _running(row, wanted) <= room[row], len(need))
+        fits = _all_of(evse, running_by_row(row, wanted) <= room[row], len(need))
         fits_alone = _all_of(evse, wanted <= room[row], len(need))
         accepted = undecided & (fits | (need <= 0))
         granted |= accepted
@@ -39,13 +42,3 @@ def _all_of(evse: Ints, holds: Bools, count: int) -> Bools:
     result = np.ones(count, dtype=bool)
     result[evse[~holds]] = False
     return result
-
-
-def _running(row: Ints, values: Floats) -> Floats:
-    """Return the running sum inside each row."""
-    if not len(row):
-        return values
-    running = np.cumsum(values)
-    first = np.flatnonzero(np.append(True, row[1:] != row[:-1]))
-    offset = running[first] - values[first]
-    return running - np.repeat(offset, np.diff(np.append(first, len(row))))

@@ -14,3 +14,13 @@ NOTHING: Three = (0.0, 0.0, 0.0)
 def sum_by_row(row: Ints, amounts: Floats, rows: int) -> Floats:
     """Add up what is of the same row; a row without any is zero."""
     return np.asarray(np.bincount(row, weights=amounts, minlength=rows), dtype=np.float64)
+
+
+def running_by_row(row: Ints, amounts: Floats) -> Floats:
+    """Return the running sum inside each row; what is of the same row stands together."""
+    if not len(row):
+        return amounts
+    running = np.cumsum(amounts)
+    first = np.flatnonzero(np.append(True, row[1:] != row[:-1]))
+    offset = running[first] - amounts[first]
+    return np.asarray(running - np.repeat(offset, np.diff(np.append(first, len(row)))))

@@ -42,7 +42,7 @@ def fixed_rows(model: SiteModel, demands: Demands) -> Floats:
     reserved = reserved_now(demands, demands.upper_a)
     by_limit = demands.usage * demands.upper_a[:, None]
     fixed = np.where(demands.is_steered[:, None], reserved - by_limit, reserved)
-    return model.rows.sums(fixed, demands.who)
+    return model.rows.sums(fixed, demands.who) if fixed.any() else np.zeros(model.rows.count)
 
 
 def commit(

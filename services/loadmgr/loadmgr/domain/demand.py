@@ -138,14 +138,15 @@ class Board:
         self._table[Column.UNTIL_S, evse.index] = -inf
 
     def judge(self, records: dict[str, EvseRecord], now_s: float) -> Demands:
-        """Judge anew whoever needs it."""
+        """Judge anew whoever needs it, and return what holds for all now."""
         model, table = self.model, self._table
         for index in np.flatnonzero(table[Column.UNTIL_S] <= now_s).tolist():
             evse = model.evses[index]
             table[:, index] = judgement(model.site, evse, records[evse.config.id], now_s)
         most_a = floor_steps(table[Column.MOST_A], model.step_a)
         enough = table[Column.MOST_A] >= model.min_a
-        return Demands(table=table, most_a=np.where(enough, np.maximum(most_a, model.min_a), 0.0))
+        most_a = np.where(enough, np.maximum(most_a, model.min_a), 0.0)
+        return Demands(table=table.copy(), most_a=most_a)
 
 
 def judgement(site: SiteConfig, evse: EvseModel, record: EvseRecord, now_s: float) -> list[float]:
@@ -156,7 +157,7 @@ def judgement(site: SiteConfig, evse: EvseModel, record: EvseRecord, now_s: floa
     _judge_session(row, evse, record, now_s)
     _judge_sent(row, site, record, now_s)
     row[Column.USAGE : Column.USAGE + 3] = record.usage(evse)
-    row[Column.MEASURED_A :] = record.measured_most_a(evse, now_s)
+    row[Column.MEASURED_A : Column.MEASURED_A + 3] = record.measured_most_a(evse, now_s)
     row[Column.UNTIL_S] = min(_changes(record, now_s))
     return row
 

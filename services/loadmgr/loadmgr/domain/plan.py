@@ -10,7 +10,6 @@ from loadmgr.domain.arrays import Bools, Floats
 from loadmgr.domain.claims import claims_of
 from loadmgr.domain.commit import commit, fixed_rows
 from loadmgr.domain.demand import Column, Demands
-from loadmgr.domain.fill import Members
 from loadmgr.domain.imbalance import carried_by_all
 from loadmgr.domain.limits import limits_now
 from loadmgr.domain.pace import pace
@@ -68,7 +67,7 @@ def plan(model: SiteModel, state: State, now: datetime) -> Decision:
     limits = limits_now(model, state.external, now)
     carried_by_all(model.rows, demands, limits.amount)
     room = limits.amount - model.rows.with_circuits(beside_a) - fixed_rows(model, demands)
-    members = Members.of(model.rows, demands.usage, demands.who, limit=limits.amount)
+    members = state.members(model, demands, limits.amount)
     claims = claims_of(model, demands, state.turns, now_s)
     shares = share(claims, members, room)
     sight = Sight(
@@ -100,6 +99,8 @@ def plan(model: SiteModel, state: State, now: datetime) -> Decision:
             records=state.evses,
             outcome=outcome,
             why=why,
+            members=members,
+            room=room,
             beside_a=beside_a,
             decided_at=now,
         ),

@@ -70,7 +70,7 @@ def policy_of(sharing: Sharing, stays: Stays, *, weight: Floats) -> Policy:
         case Sharing.DEADLINE:
             offset_a, slope = _urgent(stays, weight)
         case Sharing.FIRST_COME:
-            place = np.argsort(np.argsort(stays.arrived_s, kind="stable"))
+            place = np.argsort(np.argsort(stays.arrived_s, kind="stable")).astype(float)
             offset_a, slope = -_FAR_A * place, np.ones(len(weight))
         case _:
             assert_never(sharing)

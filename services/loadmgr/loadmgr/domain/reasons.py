@@ -1,6 +1,7 @@
 """Why each EVSE is offered what it is offered, and not more."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -38,17 +39,21 @@ class Why:
 
     def __init__(self, model: SiteModel, outcome: Outcome) -> None:
         self._model, self._outcome = model, outcome
-        self._code, self._row = _codes_and_rows(outcome)
         self._made: dict[tuple[int, int], Reason] = {}
 
     def of(self, index: int) -> Reason:
         """Return the reason of one EVSE."""
-        key = (int(self._code[index]), int(self._row[index]))
+        code, row = self._codes_and_rows
+        key = (int(code[index]), int(row[index]))
         reason = self._made.get(key)
         if reason is None:
             reason = _at_row(self._model, self._outcome, CODES[key[0]], key[1])
             self._made[key] = reason
         return reason
+
+    @cached_property
+    def _codes_and_rows(self) -> tuple[Ints, Ints]:
+        return _codes_and_rows(self._outcome)
 
 
 def _codes_and_rows(outcome: Outcome) -> tuple[Ints, Ints]:

@@ -2,17 +2,23 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
 from loadmgr.domain.arrays import Floats
 from loadmgr.domain.commit import reserved_now
+from loadmgr.domain.demand import Column
 from loadmgr.domain.evse_record import EvseRecord
+from loadmgr.domain.fill import Members
+from loadmgr.domain.forecast import Sessions, outlook
+from loadmgr.domain.moment import NEVER
 from loadmgr.domain.reasons import Outcome, Why
 from loadmgr.domain.site_model import SiteModel
-from shared.contracts.charging import CircuitLoad, Offer, OffersDecided
-from shared.units import PhaseAmps
+from shared.contracts.charging import CircuitLoad, Forecast, Offer, OffersDecided
+from shared.units import NOMINAL_VOLTAGE_V, PhaseAmps
+
+FORESEEN_S = 2 * 86_400.0
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -23,6 +29,9 @@ class Report:
     records: Mapping[str, EvseRecord]
     outcome: Outcome
     why: Why
+    members: Members
+    room: Floats
+    """What each row has for those who can be steered."""
     beside_a: Floats
     """What flows at the circuits beside the EVSEs, three phases each."""
     decided_at: datetime
@@ -33,7 +42,8 @@ class Report:
         upper_a = np.where(demands.is_steered, np.maximum(demands.upper_a, amps), demands.upper_a)
         limits = np.where(demands.is_steered, amps, demands.upper_a)
         reserved = reserved_now(demands, upper_a)
-        columns = (limits.tolist(), self.outcome.phases.tolist(), reserved.max(axis=1).tolist())
+        phases = self.outcome.phases.tolist()
+        columns = (limits.tolist(), phases, reserved.max(axis=1).tolist(), self._forecasts())
         offers = tuple(
             Offer(
                 evse_id=evse.config.id,
@@ -42,12 +52,50 @@ class Report:
                 measured_a=_measured(self.records[evse.config.id], self.decided_at.timestamp()),
                 reserved_a=most_a,
                 reason=self.why.of(evse.index),
+                forecast=forecast,
             )
-            for evse, limit_a, phases, most_a in zip(self.model.evses, *columns, strict=True)
+            for evse, limit_a, phases, most_a, forecast in zip(
+                self.model.evses, *columns, strict=True
+            )
         )
         loads = _loads(self.model, self.model.rows.sums(reserved, demands.who), self.beside_a)
         at = self.decided_at.astimezone(UTC)
         return OffersDecided(decided_at=at, offers=offers, circuits=loads)
+
+    def _forecasts(self) -> list[Forecast | None]:
+        """Return what is to be expected of each session whose demand is known."""
+        demands, now_s = self.outcome.demands, self.decided_at.timestamp()
+        wanted_wh = demands.column(Column.WANTED_WH)
+        sessions = Sessions(
+            is_known=~np.isnan(wanted_wh) & (demands.column(Column.ARRIVED_S) > NEVER),
+            missing_wh=np.maximum(wanted_wh - demands.column(Column.DELIVERED_WH), 0.0),
+            left_s=demands.column(Column.DEPARTS_S) - now_s,
+            volts=NOMINAL_VOLTAGE_V * demands.usage.sum(axis=1),
+            most_a=demands.most_a,
+            rate_a=np.maximum(self.outcome.paced.amps, self.outcome.shares.deserved_a),
+        )
+        if not sessions.is_known.any():
+            return [None] * len(wanted_wh)
+        found = outlook(sessions, self.members, self.room)
+        return [
+            self._forecast(float(missing), float(in_s), float(misses)) if known else None
+            for known, missing, in_s, misses in zip(
+                sessions.is_known,
+                sessions.missing_wh,
+                found.finishes_in_s,
+                found.misses_wh,
+                strict=True,
+            )
+        ]
+
+    def _forecast(self, missing_wh: float, in_s: float, misses_wh: float) -> Forecast:
+        at = self.decided_at.astimezone(UTC)
+        finishes_at = at + timedelta(seconds=round(in_s)) if in_s <= FORESEEN_S else None
+        return Forecast(
+            remaining_wh=round(missing_wh, 1),
+            finishes_at=finishes_at,
+            misses_wh=round(misses_wh, 1),
+        )
 
 
 def _measured(record: EvseRecord, now_s: float) -> PhaseAmps | None:

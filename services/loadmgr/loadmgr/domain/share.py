@@ -39,9 +39,11 @@ def share(claims: Claims, members: Members, room: Floats) -> Shares:
         amps = np.where(of_class, filled.amps, amps)
         row = np.where(of_class, filled.row, row)
         deserved = np.where(of_class, round_.deserved_a, deserved)
-    topped, full = _top_up(claims, members, amps=amps, room=room)
-    row = np.where((row == UNBOUND) | (topped > amps + TOLERANCE_A), full, row)
-    amps = _in_steps(claims, members, amps=topped, room=room)
+    if ((amps > 0) & (row == UNBOUND) & (amps < claims.most_a - TOLERANCE_A)).any():
+        topped, full = _top_up(claims, members, amps=amps, room=room)
+        row = np.where((row == UNBOUND) | (topped > amps + TOLERANCE_A), full, row)
+        amps = topped
+    amps = _in_steps(claims, members, amps=amps, room=room)
     row[amps >= claims.most_a - TOLERANCE_A] = UNBOUND
     row = _fullest_of_waiting(claims, members, amps, row, room=room)
     return Shares(amps=amps, row=row, deserved_a=deserved)
@@ -60,12 +62,13 @@ class _Round:
         self._claims, self._of_class, self._room = claims, of_class, room
         self._members = members.among(of_class)
         self._hi = np.minimum(claims.most_a, np.maximum(claims.cap_a, claims.min_a))
-        self.deserved_a = self._deserved()
+        lively = of_class & ~claims.is_idle
+        self._fair = self._level(lively, np.zeros(len(lively)))
 
-    def _deserved(self) -> Floats:
-        """Return the fair shares among those who draw, the minimum current left aside."""
-        lively = self._of_class & ~self._claims.is_idle
-        return self._level(lively, np.zeros(len(lively))).amps
+    @property
+    def deserved_a(self) -> Floats:
+        """The fair shares among those who draw, the minimum current left aside."""
+        return self._fair.amps
 
     def _level(self, chosen: Bools, least_a: Floats) -> Filled:
         """Fill by the policy; whoever is young has at least what equal sharing gives."""
@@ -85,27 +88,38 @@ class _Round:
         nobody = np.zeros(len(claims.wants), dtype=bool)
         on = self._admitted(self._entitled(), nobody)
         on |= self._admitted(self.deserved_a > TOLERANCE_A, on)
-        filled = self._level(on, claims.min_a)
+        filled = self._given(on)
         late = self._admitted(self._of_class, on, taken_a=filled.amps)
         return Filled(amps=np.where(late, claims.min_a, filled.amps), row=filled.row)
+
+    def _given(self, on: Bools) -> Filled:
+        """Share what there is among those who are on."""
+        enough = self.deserved_a >= self._claims.min_a - TOLERANCE_A
+        if np.where(on, enough, self.deserved_a <= TOLERANCE_A).all():
+            return self._fair
+        return self._level(on, self._claims.min_a)
 
     def _entitled(self) -> Bools:
         """Return who is to have his minimum before all others of the class."""
         claims = self._claims
         by_share = self.deserved_a >= claims.min_a - TOLERANCE_A
         by_turn = claims.owed_s >= np.where(claims.is_on, 0.0, TURN_S)
-        return claims.must_stay_on | by_share | (by_turn & ~claims.is_idle)
+        return (claims.must_stay_on | by_share | by_turn) & ~claims.is_idle
 
     def _admitted(self, among: Bools, on: Bools, *, taken_a: Floats | None = None) -> Bools:
         """Return who of these gets his minimum beside those who are on, in the order of turns."""
         claims = self._claims
         asking = among & self._of_class & ~on & claims.may_begin
-        if not asking.any():
+        if not asking.any() or (taken_a is None and self._fits(asking | on)):
             return asking
         taken_a = np.where(on, claims.min_a, 0.0) if taken_a is None else taken_a
         room = self._room - self._members.row_sums(taken_a, len(self._room))
         order = self._order[asking[self._order]]
         return admit(self._members, order=order, need=claims.min_a, room=room)
+
+    def _fits(self, together: Bools) -> bool:
+        """Tell whether the minimum of all these is within their fair shares, which fit."""
+        return bool((self.deserved_a >= self._claims.min_a - TOLERANCE_A)[together].all())
 
     @property
     def _order(self) -> Ints:
@@ -114,7 +128,7 @@ class _Round:
         score_s = claims.owed_s + np.where(claims.is_on, TURN_S, 0.0)
         place = np.empty(len(score_s), dtype=np.intp)
         place[claims.queue] = np.arange(len(score_s))
-        return np.lexsort((place, -score_s, ~by_share, claims.is_idle, ~claims.must_stay_on))
+        return np.lexsort((place, -score_s, ~by_share, ~claims.must_stay_on, claims.is_idle))
 
 
 def _top_up(claims: Claims, members: Members, *, amps: Floats, room: Floats) -> tuple[Floats, Ints]:

@@ -2,11 +2,16 @@
 
 from dataclasses import dataclass, field
 
+import numpy as np
+
+from loadmgr.domain.arrays import Bools, Floats
 from loadmgr.domain.demand import Board, Demands
 from loadmgr.domain.evse_model import EvseModel
 from loadmgr.domain.evse_record import EvseRecord
+from loadmgr.domain.fill import Members
 from loadmgr.domain.limits import External, LimitKey
 from loadmgr.domain.meter_record import MeterRecord
+from loadmgr.domain.rows import Rows
 from loadmgr.domain.site_model import SiteModel
 from loadmgr.domain.turns import Turns
 from loadmgr.domain.uncontrolled import take_sample
@@ -26,6 +31,19 @@ JUMP_A = 1.0
 """A meter that moves by more than this is worth a decision at once."""
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class KeptMembers:
+    """Who loads which row, and from what it was found."""
+
+    rows: Rows
+    key: tuple[Floats | Bools, ...]
+    members: Members
+
+    def holds(self, key: tuple[Floats | Bools, ...]) -> bool:
+        """Tell whether nothing has changed since."""
+        return all(map(np.array_equal, self.key, key))
+
+
 @dataclass(slots=True)
 class State:
     """The memory of load management; empty after a start."""
@@ -38,6 +56,7 @@ class State:
     revision: int = 0
     """The last setpoint revision given."""
     _board: Board | None = None
+    _members: KeptMembers | None = None
 
     def fit(self, model: SiteModel, now_s: float, *, before: SiteModel | None = None) -> None:
         """Keep a record for everything that the site has, and nothing else.
@@ -86,6 +105,15 @@ class State:
         if self._board is None or self._board.model is not model:
             self._board = Board(model)
         return self._board.judge(self.evses, now_s)
+
+    def members(self, model: SiteModel, demands: Demands, limit: Floats) -> Members:
+        """Return who loads which row now; mostly the same as in the last decision."""
+        key = (demands.usage, demands.who, np.isfinite(limit))
+        kept = self._members
+        if kept is None or kept.rows is not model.rows or not kept.holds(key):
+            found = Members.of(model.rows, demands.usage, demands.who, limit=limit)
+            kept = self._members = KeptMembers(model.rows, key, found)
+        return kept.members
 
     def note_setpoints(
         self, model: SiteModel, setpoints: tuple[ApplySetpoint, ...], now_s: float
