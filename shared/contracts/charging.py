@@ -196,6 +196,7 @@ class CircuitLoad(Contract):
 
     circuit_id: str
     limit_a: PhaseAmps
+    """What it may carry now: the least of fuse, guard, schedule and limits from outside."""
     reserved_a: PhaseAmps
     """What EVSEs below may draw now."""
     uncontrolled_a: PhaseAmps

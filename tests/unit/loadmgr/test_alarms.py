@@ -43,6 +43,18 @@ def test_a_box_that_draws_more_than_allowed_is_an_alarm() -> None:
     assert disobeys.severity is Severity.WARNING
 
 
+def test_a_session_that_will_not_finish_is_told_until_its_plan_can_be_kept() -> None:
+    garage = Garage(site_of(SITE))
+    garage.boxes["a"].car = Car()
+    garage.run(5)
+    late = "session-will-not-finish/a"
+    for kwh, is_late in ((60, True), (10, False)):
+        garage.plan("a", {"departs_at": 1, "kwh": kwh})
+        garage.run(2)
+        assert garage.decision is not None
+        assert (alarms_of(garage.model, garage.decision)[late] is not None) is is_late
+
+
 def test_only_changes_are_told() -> None:
     assert told(changes({"x": BAD, "y": None}, {"x": BAD, "y": None}, START)) == {}
     assert told(changes({"x": None}, {"x": BAD}, START)) == {"x": True}

@@ -25,6 +25,10 @@ def alarms_of(model: SiteModel, decision: Decision) -> dict[str, Alarm | None]:
     for evse in model.evses:
         id_ = evse.config.id
         found[f"evse-disobeys/{id_}"] = _disobeys(id_) if id_ in decision.disobeying else None
+    for offer in decision.decided.offers:
+        will_finish = offer.forecast is None or offer.forecast.misses_wh <= 0
+        late = None if will_finish else _will_not_finish(offer.evse_id)
+        found[f"session-will-not-finish/{offer.evse_id}"] = late
     return found
 
 
@@ -45,6 +49,14 @@ def changes(
 def _silent(meter_id: str) -> Alarm:
     text = f"Meter {meter_id} is silent, so its worst case counts: check its connection."
     return Alarm(Severity.CRITICAL, text)
+
+
+def _will_not_finish(evse_id: str) -> Alarm:
+    text = (
+        f"The vehicle at EVSE {evse_id} will leave with less than planned: its circuits cannot "
+        "carry more until then. Give it priority or change its plan."
+    )
+    return Alarm(Severity.INFO, text)
 
 
 def _disobeys(evse_id: str) -> Alarm:

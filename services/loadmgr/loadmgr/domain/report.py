@@ -58,7 +58,7 @@ class Report:
                 self.model.evses, *columns, strict=True
             )
         )
-        loads = _loads(self.model, self.model.rows.sums(reserved, demands.who), self.beside_a)
+        loads = self._loads(self.model.rows.sums(reserved, demands.who))
         at = self.decided_at.astimezone(UTC)
         return OffersDecided(decided_at=at, offers=offers, circuits=loads)
 
@@ -88,6 +88,18 @@ class Report:
             )
         ]
 
+    def _loads(self, reserved: Floats) -> tuple[CircuitLoad, ...]:
+        limit, beside_a = self.outcome.limits.amount, self.beside_a
+        return tuple(
+            CircuitLoad(
+                circuit_id=circuit.id,
+                limit_a=_amps(limit[3 * index : 3 * index + 3]),
+                reserved_a=_amps(reserved[3 * index : 3 * index + 3]),
+                uncontrolled_a=_amps(beside_a[3 * index : 3 * index + 3]),
+            )
+            for index, circuit in enumerate(self.model.circuits)
+        )
+
     def _forecast(self, missing_wh: float, in_s: float, misses_wh: float) -> Forecast:
         at = self.decided_at.astimezone(UTC)
         finishes_at = at + timedelta(seconds=round(in_s)) if in_s <= FORESEEN_S else None
@@ -103,18 +115,6 @@ def _measured(record: EvseRecord, now_s: float) -> PhaseAmps | None:
         return None
     first, second, third = record.line_a
     return PhaseAmps(l1=first, l2=second, l3=third)
-
-
-def _loads(model: SiteModel, reserved: Floats, beside_a: Floats) -> tuple[CircuitLoad, ...]:
-    return tuple(
-        CircuitLoad(
-            circuit_id=circuit.id,
-            limit_a=circuit.limit_a.amps,
-            reserved_a=_amps(reserved[3 * index : 3 * index + 3]),
-            uncontrolled_a=_amps(beside_a[3 * index : 3 * index + 3]),
-        )
-        for index, circuit in enumerate(model.circuits)
-    )
 
 
 def _amps(phase_a: Floats) -> PhaseAmps:
