@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Collection, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Table, event, text
+from sqlalchemy import ColumnElement, Connection, Table, event, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -67,6 +67,27 @@ class Database:
     async def close(self) -> None:
         """Close every connection."""
         await self.engine.dispose()
+
+
+def replacing(
+    statement: sqlite.Insert | postgresql.Insert,
+    *,
+    kept: Collection[str] = (),
+    **merged: ColumnElement[Any],
+) -> sqlite.Insert | postgresql.Insert:
+    """Return an INSERT that overwrites a row whose primary key is there already.
+
+    All columns but the key take the new values, except those that are ``kept``, and those that are
+    ``merged``: they become what is given, made of the old row and ``statement.excluded``.
+    """
+    table = statement.table
+    key = [column.name for column in table.primary_key]
+    values: dict[str, ColumnElement[Any]] = {
+        column.name: statement.excluded[column.name]
+        for column in table.columns
+        if column.name not in {*key, *kept}
+    }
+    return statement.on_conflict_do_update(index_elements=key, set_={**values, **merged})
 
 
 async def open_database(url: str, *, service: str, migrations: Path) -> Database:

@@ -15,6 +15,7 @@ from api.routes import (
     history,
     messages,
     meter_values,
+    plans,
     sessions,
     setup,
     signed_values,
@@ -25,6 +26,7 @@ from api.routes import (
     station_security,
     stations,
     streams,
+    what_if,
 )
 from api.routes.site_parts import part_routes
 from shared.health import Health, add_health_routes
@@ -39,6 +41,7 @@ TAGS = [
     {"name": "circuits", "description": "Fuses"},
     {"name": "groups", "description": "EVSEs with a limit or a rank of their own"},
     {"name": "limits", "description": "Set from outside, for circuits and groups"},
+    {"name": "plans", "description": "For the vehicle at an EVSE, until it leaves"},
     {"name": "evses", "description": "Outlets: configuration, present, orders"},
     {"name": "meters", "description": "Meters on circuits"},
     {"name": "tokens", "description": "RFID cards and other idTags"},
@@ -50,6 +53,7 @@ TAGS = [
     {"name": "history", "description": "Samples over time"},
     {"name": "alarms", "description": "What to look at"},
     {"name": "streams", "description": "What happens, as it happens"},
+    {"name": "what-if", "description": "Changed sites, tried out with recorded vehicles"},
     {"name": "setup", "description": "First access"},
 ]
 
@@ -79,9 +83,11 @@ def _operator_routes() -> APIRouter:
     """Return what needs a token. Ids may contain slashes, so longer paths come first."""
     routes = APIRouter(dependencies=[Depends(require_operator)])
     routes.include_router(site.router)
+    routes.include_router(what_if.router)
     routes.include_router(station_jobs.router)
     routes.include_router(station_reservations.router)
     routes.include_router(station_configuration.router)
+    routes.include_router(plans.router)
     routes.include_router(evses.router)
     routes.include_router(external_limits.router)
     routes.include_router(part_routes())

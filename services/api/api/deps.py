@@ -14,6 +14,7 @@ from api.event_stream import EventStream
 from api.external_limits import ExternalLimits
 from api.live import LiveView
 from api.message_feed import MessageFeed
+from api.plans import Plans
 from api.problems import ApiProblem
 from api.promotions import Promotions
 from api.storage.messages import MessageStore
@@ -44,6 +45,7 @@ class Parts:
     promotions: Promotions
     certificates: Certificates
     external_limits: ExternalLimits
+    plans: Plans
 
 
 def parts_of(connection: HTTPConnection) -> Parts:

@@ -21,12 +21,16 @@ LIFTED_IS_TOLD = timedelta(minutes=10)
 
 
 class ExternalLimits:
-    """The words of all sources. Load management remembers nothing, so it is told again."""
+    """The words of all sources. Load management remembers nothing, so it is told again.
+
+    One at a time: a word that was read before a newer one is not told after it.
+    """
 
     def __init__(self, store: ExternalLimitStore, bus: Bus, *, clock: Clock) -> None:
         self._store = store
         self._bus = bus
         self._clock = clock
+        self._telling = asyncio.Lock()
         self._subscription: Subscription | None = None
 
     async def open(self) -> None:
@@ -46,9 +50,10 @@ class ExternalLimits:
 
     async def set(self, word: LimitChanged) -> None:
         """Keep a limit, or that it is lifted, and tell it. Raises ``StoreUnavailable``."""
-        await self._store.put(word)
-        logger.info("%s %s: %s sets %s", word.scope, word.target, word.source, _told(word))
-        await self._bus.publish(word)
+        async with self._telling:
+            await self._store.put(word)
+            logger.info("%s %s: %s sets %s", word.scope, word.target, word.source, _told(word))
+            await self._bus.publish(word)
 
     async def current(self) -> Sequence[LimitChanged]:
         """Return the limits that hold now."""
@@ -63,14 +68,15 @@ class ExternalLimits:
 
     async def repeat(self) -> None:
         """Tell everything again. Without the database the last words hold."""
-        try:
-            await self._store.forget_over_before(self._clock.now() - LIFTED_IS_TOLD)
-            words = await self._store.all()
-        except StoreUnavailable as error:
-            logger.warning("limits from outside are not repeated now: %s", error)
-            return
-        for word in words:
-            await self._bus.publish(word)
+        async with self._telling:
+            try:
+                await self._store.forget_over_before(self._clock.now() - LIFTED_IS_TOLD)
+                words = await self._store.all()
+            except StoreUnavailable as error:
+                logger.warning("limits from outside are not repeated now: %s", error)
+                return
+            for word in words:
+                await self._bus.publish(word)
 
     async def _heard(self, _: Delivery[FactsRequested]) -> None:
         await self.repeat()

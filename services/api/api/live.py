@@ -1,6 +1,6 @@
 """The present, in memory: the last word of everybody, bounded by what the site names.
 
-Rebuilt from events after a start; nothing here steers anything.
+Rebuilt from events after a start; nothing here steers anything by itself.
 """
 
 from collections.abc import Callable, Iterable
@@ -50,6 +50,7 @@ class LiveView:
         self.stations = LiveStations(self._station_touched)
         self.configurations = LiveConfigurations()
         self._observed: dict[str, EvseObserved] = {}
+        self._observers: list[Callable[[EvseObserved], None]] = []
         self._offers: dict[str, Offer] = {}
         self._setpoints: dict[str, SetpointApplied] = {}
         self._permissions: dict[str, dict[str, PermissionChanged]] = {}
@@ -104,6 +105,10 @@ class LiveView:
         fold = self._fold.get(type(event))
         if fold is not None:
             fold(event)
+
+    def on_observed(self, listener: Callable[[EvseObserved], None]) -> None:
+        """Call ``listener`` with every observation of an EVSE that is newer than the last."""
+        self._observers.append(listener)
 
     def remember(self, sessions: Iterable[SessionRecord]) -> None:
         """Take open sessions over that the database knows, unless newer ones are here."""
@@ -174,6 +179,8 @@ class LiveView:
         if fact.evse_id in self._evse_ids and is_newer(fact, self._observed.get(fact.evse_id)):
             self._observed[fact.evse_id] = fact
             self._touch("evse", fact.evse_id)
+            for observer in self._observers:
+                observer(fact)
 
     def _meter_sampled(self, fact: MeterSampled) -> None:
         if fact.meter_id in self._meter_ids:

@@ -16,6 +16,7 @@ from api.external_limits import ExternalLimits
 from api.first_site import load_or_make_site
 from api.live import LiveView
 from api.message_feed import MessageFeed
+from api.plans import Plans
 from api.promotions import Promotions
 from api.settings import ApiSettings
 from api.storage.access import AccessStore
@@ -23,6 +24,7 @@ from api.storage.certificates import CertificateStore
 from api.storage.external_limits import ExternalLimitStore
 from api.storage.messages import MessageStore
 from api.storage.meter_values import MeterValueStore
+from api.storage.plans import PlanStore
 from api.storage.refusals import RefusalStore
 from api.storage.samples import SampleStore
 from api.storage.sessions import SessionStore
@@ -113,4 +115,5 @@ async def build_parts(
         access=Access(AccessStore(database), admin_token=settings.admin_token, clock=clock),
         certificates=Certificates(CertificateStore(database), bus, clock=clock),
         external_limits=ExternalLimits(ExternalLimitStore(database), bus, clock=clock),
+        plans=Plans(PlanStore(database), bus, clock=clock, site=first),
     )

@@ -37,10 +37,13 @@ class Workers:
         """Load what is remembered, then take part in the bus."""
         self.parts.configuration.on_change(self.parts.live.use_site)
         self.parts.configuration.on_change(self.recorder.use_site)
+        self.parts.configuration.on_change(self.parts.plans.use_site)
+        self.parts.live.on_observed(self.parts.plans.take)
         await self.refusals.load()
         await self.projector.open()
         await self.parts.promotions.open()
         await self.parts.external_limits.open()
+        await self.parts.plans.open()
         await self.publisher.open()
         await self.intake.open()
         await self.records.open()
@@ -58,6 +61,7 @@ class Workers:
         group.create_task(self.retention.run())
         group.create_task(self.parts.message_feed.run())
         group.create_task(self.parts.external_limits.run())
+        group.create_task(self.parts.plans.run())
 
     async def close(self) -> None:
         """Leave the queues; what is not committed stays in them."""
@@ -65,6 +69,7 @@ class Workers:
         await self.projector.close()
         await self.parts.promotions.close()
         await self.parts.external_limits.close()
+        await self.parts.plans.close()
         await self.intake.close()
         await self.records.close()
 

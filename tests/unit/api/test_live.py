@@ -99,6 +99,16 @@ def test_old_epochs_and_older_observations_are_ignored() -> None:
     assert state_of(live) is EvseState.B
 
 
+def test_observers_are_told_what_is_newer_and_of_the_site_only() -> None:
+    live, told = LiveView(SITE), list[EvseState | None]()
+    live.on_observed(lambda fact: told.append(fact.state))
+    live.apply(observed(EvseState.C, epoch=2, second=10))
+    live.apply(observed(EvseState.A, epoch=1, second=20))
+    live.apply(observed(EvseState.A, epoch=2, second=30, evse="elsewhere"))
+    live.apply(observed(EvseState.B, epoch=2, second=40))
+    assert told == [EvseState.C, EvseState.B]
+
+
 def test_a_disconnection_of_an_old_epoch_leaves_the_new_connection() -> None:
     live = LiveView(SITE)
     live.apply(connected(epoch=1))

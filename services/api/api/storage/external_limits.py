@@ -5,10 +5,11 @@ from typing import Any
 
 from sqlalchemy import Row, and_, delete, select
 
+from api.storage.bulk import bulk_transaction
 from api.storage.rows import values_of
 from api.storage.tables import external_limits
 from shared.contracts.charging import LimitChanged, LimitScope
-from shared.store import Database
+from shared.store import Database, replacing
 from shared.units import PhaseAmps
 
 _KEY = ("scope", "target", "source")
@@ -23,16 +24,13 @@ class ExternalLimitStore:
     async def put(self, word: LimitChanged) -> None:
         """Keep a word; an older one of the same source about the same is replaced."""
         statement = self._database.insert(external_limits).values(_row(word))
-        news = {column.name: statement.excluded[column.name] for column in external_limits.c}
-        values = {name: news[name] for name in news if name not in _KEY}
-        upsert = statement.on_conflict_do_update(index_elements=list(_KEY), set_=values)
-        async with self._database.transaction() as connection:
-            await connection.execute(upsert)
+        async with bulk_transaction(self._database) as connection:
+            await connection.execute(replacing(statement))
 
     async def all(self) -> list[LimitChanged]:
         """Return every word, by circuit or group and source."""
         order = (external_limits.c[name] for name in _KEY)
-        async with self._database.transaction() as connection:
+        async with bulk_transaction(self._database) as connection:
             rows = await connection.execute(select(external_limits).order_by(*order))
             return [_word(row) for row in rows]
 
@@ -42,7 +40,7 @@ class ExternalLimitStore:
         limits = (columns.l1_a, columns.l2_a, columns.l3_a, columns.limit_w)
         is_lifted = and_(*(limit.is_(None) for limit in limits))
         is_over = (is_lifted & (columns.changed_at < moment)) | (columns.expires_at < moment)
-        async with self._database.transaction() as connection:
+        async with bulk_transaction(self._database) as connection:
             await connection.execute(delete(external_limits).where(is_over))
 
 

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api.domain.refusals import RefusalKey, RefusalRecord
 from api.storage.rows import values_of
 from api.storage.tables import refusals
-from shared.store import Database
+from shared.store import Database, replacing
 
 _KEY = ("station_key", "address", "reason")
 _DELETED_AT_ONCE = 200
@@ -42,15 +42,8 @@ class RefusalStore:
     def _upsert(self) -> Executable:
         statement = self._database.insert(refusals)
         new = statement.excluded
-        newest = {
-            column.name: new[column.name]
-            for column in refusals.c
-            if column.name not in {*_KEY, "first_at", "count"}
-        }
         more = case((new["count"] > refusals.c["count"], new["count"]), else_=refusals.c["count"])
-        return statement.on_conflict_do_update(
-            index_elements=list(_KEY), set_={**newest, "count": more}
-        )
+        return replacing(statement, kept={"first_at"}, count=more)
 
 
 async def _delete(connection: AsyncConnection, keys: list[RefusalKey]) -> None:

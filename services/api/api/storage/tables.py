@@ -179,6 +179,20 @@ external_limits = Table(
     Column("changed_at", UtcDateTime, nullable=False),
 )
 
+charging_plans = Table(
+    "charging_plans",
+    metadata,
+    Column("evse_id", Text, primary_key=True),
+    Column("starts_at", UtcDateTime),
+    Column("ends_at", UtcDateTime),
+    Column("departs_at", UtcDateTime),
+    Column("energy_wh", Float(53)),
+    Column("override_charge", Boolean),
+    Column("override_limit_a", Float(53)),
+    Column("has_vehicle", Boolean, nullable=False),
+    Column("changed_at", UtcDateTime, nullable=False),
+)
+
 station_jobs = Table(
     "station_jobs",
     metadata,

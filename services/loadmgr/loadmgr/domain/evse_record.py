@@ -82,6 +82,8 @@ class EvseRecord:
     left_s: float = NEVER
     """When the last vehicle left."""
     wish: Wish | None = None
+    planned_s: float = NEVER
+    """When what is planned was changed, by the clock of whoever told it."""
     switch: PhaseSwitch = field(default_factory=PhaseSwitch)
 
     @property
@@ -211,11 +213,15 @@ class EvseRecord:
         self.permission = Permission(word.permitted, limit_a, now_s)
 
     def plan(self, told: PlanChanged) -> bool:
-        """Take in plan and override; return whether that is news. Those of the last vehicle are not
-        taken.
+        """Take in plan and override; return whether that is news.
+
+        Those of the last vehicle are not taken, nor is a word that is older than the last one: with
+        two replicas of the api a repetition may come late.
         """
-        if told.changed_at.timestamp() <= self.left_s:
+        changed_s = told.changed_at.timestamp()
+        if changed_s <= self.left_s or changed_s < self.planned_s:
             return False
+        self.planned_s = changed_s
         before, self.wish = self.wish, Wish.of(told)
         return before != self.wish
 
