@@ -312,8 +312,9 @@ class Dimming(ConfigPart):
     """Storage and other controllable devices above 4.2 kW."""
     others_w: Watts = 0.0
     """What those devices, heat pumps and cooling may draw while dimmed; kept free for them."""
-    silent_after_s: Annotated[float, Field(ge=10, le=86_400)] = 300.0
-    """A control box that was heard once and is silent for longer counts as dimming."""
+    silent_after_s: Annotated[float, Field(ge=10, le=86_400)] | None = None
+    """A control box that was heard once and is silent for longer counts as dimming; ``null`` = it
+    speaks only when something changes."""
     release_s: Annotated[float, Field(ge=0, le=3_600)] = 300.0
     """So long the way back takes after the end (4.3: not all at once)."""
 

@@ -10,6 +10,7 @@ from api.problems import ProblemDocument, add_problem_handlers
 from api.routes import (
     alarms,
     certificates,
+    dimming,
     evses,
     external_limits,
     history,
@@ -41,6 +42,7 @@ TAGS = [
     {"name": "circuits", "description": "Fuses"},
     {"name": "groups", "description": "EVSEs with a limit or a rank of their own"},
     {"name": "limits", "description": "Set from outside, for circuits and groups"},
+    {"name": "dimming", "description": "Section 14a EnWG: the grid operator's control box"},
     {"name": "plans", "description": "For the vehicle at an EVSE, until it leaves"},
     {"name": "evses", "description": "Outlets: configuration, present, orders"},
     {"name": "meters", "description": "Meters on circuits"},
@@ -87,6 +89,7 @@ def _operator_routes() -> APIRouter:
     routes.include_router(station_jobs.router)
     routes.include_router(station_reservations.router)
     routes.include_router(station_configuration.router)
+    routes.include_router(dimming.router)
     routes.include_router(plans.router)
     routes.include_router(evses.router)
     routes.include_router(external_limits.router)

@@ -8,7 +8,7 @@ from datetime import timedelta
 from api.storage.external_limits import ExternalLimitStore
 from shared.bus.port import Bus, Delivery, Subscription
 from shared.clock import Clock
-from shared.contracts.charging import LimitChanged
+from shared.contracts.charging import LimitChanged, LimitScope
 from shared.contracts.station import FactsRequested
 from shared.errors import StoreUnavailable
 
@@ -56,15 +56,19 @@ class ExternalLimits:
             await self._bus.publish(word)
 
     async def current(self) -> Sequence[LimitChanged]:
-        """Return the limits that hold now."""
+        """Return the limits of circuits and groups that hold now."""
         now = self._clock.now()
-        words = await self._store.all()
         return [
             word
-            for word in words
-            if (word.limit_a is not None or word.limit_w is not None)
+            for word in await self.words()
+            if word.scope is not LimitScope.DIMMING
+            and (word.limit_a is not None or word.limit_w is not None)
             and (word.expires_at is None or word.expires_at > now)
         ]
+
+    async def words(self) -> Sequence[LimitChanged]:
+        """Return the last word of each source, whether or not it limits anything."""
+        return await self._store.all()
 
     async def repeat(self) -> None:
         """Tell everything again. Without the database the last words hold."""

@@ -35,13 +35,20 @@ class ExternalLimitStore:
             return [_word(row) for row in rows]
 
     async def forget_over_before(self, moment: datetime) -> None:
-        """Delete what was lifted or has expired before a moment."""
+        """Delete what was lifted or has expired before a moment.
+
+        A control box that is silent counts (section 14a EnWG), so its word stays until it is taken
+        out: then it ends with the moment it was said.
+        """
         columns = external_limits.c
         limits = (columns.l1_a, columns.l2_a, columns.l3_a, columns.limit_w)
         is_lifted = and_(*(limit.is_(None) for limit in limits))
         is_over = (is_lifted & (columns.changed_at < moment)) | (columns.expires_at < moment)
+        counts_on = (columns.scope == LimitScope.DIMMING.value) & (
+            columns.expires_at.is_(None) | (columns.expires_at > columns.changed_at)
+        )
         async with bulk_transaction(self._database) as connection:
-            await connection.execute(delete(external_limits).where(is_over))
+            await connection.execute(delete(external_limits).where(is_over & ~counts_on))
 
 
 def _row(word: LimitChanged) -> dict[str, Any]:
