@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 LOCK := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
 	--no-emit-index-url --no-emit-find-links
 
-.PHONY: run demo install dev check test test-compose coverage conformance bench messages lock secrets clean
+.PHONY: run demo install dev check test test-compose coverage conformance bench bench-loadmgr messages lock secrets clean
 
 run: install ## everything in one process: OCPP on 19520, REST on http://localhost:8080
 	@$(BIN)/parkade up
@@ -54,6 +54,9 @@ conformance: dev ## the OCA's cases for central systems; writes docs/conformance
 
 bench: dev ## measures and writes docs/benchmarks.md; a part alone: make bench ARGS="--only soak"
 	$(BIN)/python -m tests.bench $(ARGS)
+
+bench-loadmgr: dev ## measures load management, writes docs/benchmarks-loadmgr.md; ARGS="--only decision"
+	$(BIN)/python -m tests.bench.loadmgr $(ARGS)
 
 messages: dev ## regenerates docs/messages.md
 	$(BIN)/python -m shared.contracts.catalogue

@@ -10,16 +10,15 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
-import yaml
-from pydantic import ValidationError
 
 from api.domain.site_rules import problems
 from parkade.doctor import findings
+from parkade.loadmgr_cli import loadmgr_app
 from parkade.services import SERVICES
 from parkade.simulation.cli import simulate_app
+from parkade.site_file import read_site
 from parkade.up import demo as run_demo
 from parkade.up import up as run_up
-from shared.contracts.site import SiteConfig
 from shared.errors import ConfigError
 from shared.runtime import EXIT_CONFIG, run_process
 from shared.runtime import main as run_service
@@ -32,6 +31,7 @@ app = typer.Typer(
     help="Parkade shares the fuses of a parking garage among its wallboxes.",
 )
 app.add_typer(simulate_app, name="simulate")
+app.add_typer(loadmgr_app, name="loadmgr")
 
 
 def main() -> None:
@@ -82,14 +82,9 @@ def health() -> None:
 def check_site(file: Annotated[Path, typer.Argument(help="A site in YAML or JSON.")]) -> None:
     """Check a site file without storing it; exit code 2 names what to change."""
     try:
-        site = SiteConfig.model_validate(yaml.safe_load(file.read_text()))
-    except OSError as error:
-        _refuse(f"{file} cannot be read: {error.strerror}")
-    except yaml.YAMLError as error:
-        _refuse(f"{file} is not valid YAML: {error}")
-    except ValidationError as error:
-        lines = [f"  {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
-        _refuse(f"{file} cannot be used:\n" + "\n".join(lines))
+        site = read_site(file)
+    except ConfigError as error:
+        _refuse(str(error))
     found = problems(site)
     if found:
         _refuse(f"{file} cannot be used:\n" + "\n".join(f"  {p.path}: {p.message}" for p in found))

@@ -25,3 +25,9 @@ STATION_MODELS = (
 FAULTS_AT_ZERO = frozenset({"evbox-elvi"})
 """They are left at ``min_a`` instead of 0 A (field notes 5.5, 39), so nothing less can be promised
 for the time when load management is silent."""
+
+IGNORES_PHASES = frozenset({"charge-amps", "go-e"})
+"""They cannot be told by OCPP how many phases to use (field notes 5.5, 36)."""
+
+SWITCHING_TEMPLATES = frozenset({"cfos_power_brain"})
+"""The Modbus templates (``modbus_bridge/templates``) that say how to switch phases."""

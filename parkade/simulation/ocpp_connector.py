@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from parkade.simulation.contactor import PhaseFirmware
 from parkade.simulation.delay import Delayed
 from parkade.simulation.ocmf import SigningMeter
 from parkade.simulation.ocpp_link import Payload
@@ -88,6 +89,10 @@ class Connector:
         self._allow = allow or self._offer_to_car
         """Where a limit goes; a Power Brain takes its minimum with Modbus first (S25)."""
         self._limit = Delayed(outlet.max_a, station.options.quirks.obeys_after_s)
+        self._firmware = PhaseFirmware(
+            outlet, takes_s=station.options.quirks.switches_phases_after_s
+        )
+        self._now_s = 0.0
         self._token: tuple[str, float] | None = None
         """An authorised token that waits for a car, and until when."""
         self._had_car = outlet.car is not None
@@ -97,6 +102,7 @@ class Connector:
 
     def step(self, now_s: float) -> None:
         """Look at the outlet and act. Called ten times a second."""
+        self._now_s = now_s
         self._notice_car()
         self._notice_card()
         self._start_when_ready(now_s)
@@ -222,8 +228,17 @@ class Connector:
         self._allow(Limit(self._limit.noticed(now_s), limit.phases))
 
     def _offer_to_car(self, limit: Limit) -> None:
-        self.outlet.live_phases = min(limit.phases, self.outlet.phases)
-        self.outlet.offer(limit.amps)
+        is_connected = True
+        if limit.amps > 0 and self._obeys_phases:
+            phases = min(limit.phases, self.outlet.phases)
+            is_connected = self._firmware.connect(phases, self._now_s)
+        self.outlet.offer(limit.amps if is_connected else 0.0)
+
+    @property
+    def _obeys_phases(self) -> bool:
+        station = self._station
+        is_able = station.settings.is_on("ConnectorSwitch3to1PhaseSupported")
+        return is_able and not station.options.quirks.ignores_number_phases
 
     @property
     def _sample_interval_s(self) -> int:

@@ -13,6 +13,10 @@ class Quirks:
     """Lag between an accepted profile and the offer."""
     ignores_limits: bool = False
     """Accepts every profile and charges with its maximum."""
+    ignores_number_phases: bool = False
+    """Takes numberPhases and charges on all phases, whatever it says of itself (5.5, 36)."""
+    switches_phases_after_s: float = 0.0
+    """How long it leaves the car without current when it changes its phases."""
     offers_subprotocol: bool = True
     """Some stations offer none at all (5.1, 1)."""
     subprotocols: tuple[str, ...] = ("ocpp1.6",)

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from pymodbus.constants import ExcCodes
 from pymodbus.simulator import DataType, SimData, SimDevice
 
+from parkade.simulation.contactor import Contactor
 from parkade.simulation.modbus_port import (
     READ_HOLDING,
     WRITE_FUNCTIONS,
@@ -58,6 +59,7 @@ class PowerBrain:
         has_meter: bool = True,
         failsafe_s: int = 300,
         failsafe_a: float = 0.0,
+        contactor: Contactor | None = None,
     ) -> None:
         self.outlet = outlet
         self.serial = serial
@@ -69,6 +71,7 @@ class PowerBrain:
         self.failsafe_a = failsafe_a
         self.limit_a = outlet.max_a
         self.is_enabled = True
+        self.contactor = contactor or Contactor()
         self.ocpp_allows_a: float | None = None
         """What its OCPP side allows; ``None`` = no OCPP configured, so only Modbus counts."""
         self.is_on_failsafe = False
@@ -116,7 +119,9 @@ class PowerBrain:
         silent_s = self._world.now_s - self._silent_since_s
         if self.failsafe_s and silent_s > self.failsafe_s and not self.is_on_failsafe:
             self._fall_back()
-        self.outlet.offer(0.0 if self._disconnect_cp_s else self.allowed_a)
+        self.contactor.step(dt_s, self.outlet)
+        is_cut_off = self._disconnect_cp_s > 0 or self.contactor.is_busy
+        self.outlet.offer(0.0 if is_cut_off else self.allowed_a)
 
     def _fall_back(self) -> None:
         logger.info("power brain %s: no Modbus for %s s, fail-safe", self.serial, self.failsafe_s)
@@ -176,7 +181,7 @@ class PowerBrain:
             case Register.DISCONNECT_CP:
                 self._disconnect_cp_s = value
             case Register.RELAY_SELECT:
-                self.outlet.live_phases = 1 if value else self.outlet.phases
+                self.contactor.order(1 if value else self.outlet.phases, self.outlet)
 
     def _settings_at_power_on(self) -> list[int]:
         registers = [0] * (LAST_REGISTER - FIRST_REGISTER + 1)
@@ -204,7 +209,9 @@ class PowerBrain:
         _put(registers, Register.OFFERED, [round(outlet.offered_a * 10)])
         _put(registers, Register.LAST_RFID, text_words(outlet.token or "", RFID_WORDS))
         _put(registers, Register.RFID_COUNT, [outlet.swipes & 0xFFFF, int(self.has_meter)])
-        _put(registers, Register.S0_INPUTS, [PHASE_SWITCHING_ALLOWED | SECOND_RELAY])
+        _put(registers, Register.RELAY_SELECT, [int(self.contactor.ordered == 1)])
+        allowed = PHASE_SWITCHING_ALLOWED if self.contactor.may_switch else 0
+        _put(registers, Register.S0_INPUTS, [allowed | SECOND_RELAY])
         _put(registers, Register.METER_FLAGS, [int(self.has_meter)])
         _put(registers, Register.ENERGY, u64_words(int(outlet.energy_wh)))
         _put(registers, Register.POWER, u32_words(round(outlet.power_w)))

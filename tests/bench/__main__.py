@@ -2,11 +2,10 @@
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,7 @@ from tests.bench import durable, fan_out, memory, scale, soak
 from tests.bench.contenders import ROOT, contenders
 from tests.bench.descriptors import raise_file_limit
 from tests.bench.ingress import measure as measure_ingress
-from tests.bench.machine import facts
-from tests.bench.markdown import table
-from tests.bench.page import read, written
+from tests.bench.renewal import renew, say
 from tests.bench.report import Ingress, reactions_section
 
 STATIONS = (100, 1_000)
@@ -33,27 +30,9 @@ def main() -> int:
     options = _options()
     refusal = raise_file_limit(soak.STATIONS)
     if refusal is not None:
-        _say(f"NOTE: {refusal}")
-    before = options.output.read_text() if options.output.exists() else ""
-    parts = read(before)
-    machine = facts()
-    parts["machine"] = "## Machine\n\n" + table(["Last measured on", ""], machine.items())
-    failures = []
-    for name in options.only:
-        _say(f"{name} ...")
-        load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
-        try:
-            part = PARTS[name](options)
-        except Exception as error:  # noqa: BLE001 - the other parts are worth having
-            failures.append(f"{name}: {type(error).__name__}: {error}")
-            part = f"## Not measured: {name}\n\n{type(error).__name__}: {error}\n"
-        when = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-        where = machine["CPU"]
-        parts[name] = f"{part.strip()}\n\nMeasured {when} on {where}; load average before: {load}."
-        options.output.write_text(written(parts, ["machine", *PARTS]))
-    _say(f"written: {options.output}")
-    for failure in failures:
-        _say(f"NOT MEASURED: {failure}")
+        say(f"NOTE: {refusal}")
+    parts = {name: partial(PARTS[name], options) for name in PARTS}
+    failures = renew(options.output, parts, only=options.only)
     return 1 if failures else 0
 
 
@@ -61,7 +40,7 @@ def _ingress(options: argparse.Namespace) -> str:
     ingress = Ingress(contenders=contenders(), seconds=options.seconds)
     for contender in ingress.contenders:
         for stations in STATIONS:
-            _say(f"  {contender.name}, {stations} stations ...")
+            say(f"  {contender.name}, {stations} stations ...")
             try:
                 connected, results = measure_ingress(contender, stations, seconds=options.seconds)
             except (RuntimeError, OSError) as error:
@@ -141,10 +120,6 @@ def _names(text: str) -> list[str]:
     if unknown or not names:
         raise argparse.ArgumentTypeError(f"no such part: {', '.join(unknown) or text!r}")
     return [name for name in PARTS if name in names]
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""``docs/benchmarks.md``: one part for each thing measured, of which some can be renewed. Pure."""
+"""A page of figures: one part for each thing measured, of which some can be renewed. Pure."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -25,11 +25,13 @@ def read(page: str) -> dict[str, str]:
     return dict(_PART.findall(page))
 
 
-def written(parts: Mapping[str, str], order: Sequence[str]) -> str:
+def written(
+    parts: Mapping[str, str], order: Sequence[str], *, introduction: str = INTRODUCTION
+) -> str:
     """Return the whole page: what was aimed at, then the parts in this order."""
     known = [(name, parts[name].strip()) for name in order if name in parts]
     goals = [line for _, part in known for line in part.split("\n") if line.startswith(PREFIX)]
     bodies = [f"<!-- part: {name} -->\n{part}\n<!-- end -->" for name, part in known]
     return (
-        INTRODUCTION + "\n\n".join(["\n".join(goals) or "None was measured yet.", *bodies]) + "\n"
+        introduction + "\n\n".join(["\n".join(goals) or "None was measured yet.", *bodies]) + "\n"
     )

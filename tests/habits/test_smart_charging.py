@@ -196,15 +196,27 @@ async def test_habit_35_watts_count_the_phases_that_are_in_use(core: Core) -> No
 
 
 async def test_habit_36_the_number_of_phases_is_told_when_it_is_ordered(core: Core) -> None:
-    station = await set_up(core)
+    core.registry.site_changed(site_of(evse(switches_phases=True), revision=2))
+    station = await set_up(core, ConnectorSwitch3to1PhaseSupported="true")
     await order(core, 1, 16)
     assert "numberPhases" not in periods(last(station))[0]
     await order(core, 2, 16, phases=1)
     assert periods(last(station))[0]["numberPhases"] == 1
 
 
-async def test_habit_36_where_it_is_ignored_fewer_phases_are_refused(core: Core) -> None:
-    station = await set_up(core, GO_E)
+@pytest.mark.parametrize(
+    ("boot", "told", "switches"),
+    [(GO_E, "true", True), (UNKNOWN, "false", True), (UNKNOWN, "true", False)],
+    ids=["a go-e ignores it (#154)", "it denies it", "the site denies it"],
+)
+async def test_habit_36_where_it_is_ignored_fewer_phases_are_refused(
+    core: Core, boot: dict[str, str], told: str, switches: bool
+) -> None:
+    core.registry.site_changed(site_of(evse(switches_phases=switches), revision=2))
+    station = await set_up(core, boot, ConnectorSwitch3to1PhaseSupported=told)
+    accepted = await order(core, 0, 16, phases=3)
+    assert accepted.outcome is SetpointOutcome.ACCEPTED
+    assert "numberPhases" not in periods(last(station))[0]
     before = len(station.payloads(SET))
     applied = await order(core, 1, 16, phases=1)
     assert applied.outcome is SetpointOutcome.REFUSED

@@ -163,7 +163,9 @@ class Garage:
                 self._bridge.result()
         self._bridge = None
 
-    async def limit(self, name: str, limit_a: float, *, lease_s: float = 60.0) -> int:
+    async def limit(
+        self, name: str, limit_a: float, *, lease_s: float = 60.0, phases: int | None = None
+    ) -> int:
         """Send a setpoint and return its revision."""
         self._revision += 1
         await self.bus.send(
@@ -173,6 +175,7 @@ class Garage:
                 connector=1,
                 revision=self._revision,
                 limit_a=limit_a,
+                phases=phases,
                 lease_s=lease_s,
                 reason=Reason(code=ReasonCode.CIRCUIT),
             )

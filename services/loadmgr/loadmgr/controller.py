@@ -6,6 +6,7 @@ facts, waits for them, and reserves the worst case for whatever stays unknown.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Sequence
 from typing import Any
@@ -13,12 +14,14 @@ from typing import Any
 from loadmgr.courier import Courier
 from loadmgr.domain.alarms import Alarm, alarms_of, changes
 from loadmgr.domain.plan import Decision, decide
-from loadmgr.domain.rhythm import ALMOST_A_TICK_S, TICK_S, Rhythm
+from loadmgr.domain.rhythm import ALMOST_A_TICK_S, TICK_S, Haste, Rhythm
 from loadmgr.domain.site_model import compile_site
 from loadmgr.domain.state import State
+from loadmgr.recorder import NoRecorder, Recorder
 from shared.bus.port import Bus, Delivery
 from shared.clock import Clock
 from shared.contracts.charging import LoadmgrTicked
+from shared.contracts.message import Event
 from shared.contracts.site import Mode, SiteConfig
 from shared.contracts.station import FactsRequested
 from shared.errors import ConfigError
@@ -33,10 +36,13 @@ class Controller:
     Silence: without ticks nothing is decided and nothing is sent, and the leases run out.
     """
 
-    def __init__(self, bus: Bus, *, clock: Clock, health: Health) -> None:
+    def __init__(
+        self, bus: Bus, *, clock: Clock, health: Health, recorder: Recorder | None = None
+    ) -> None:
         self._bus = bus
         self._clock = clock
         self._health = health
+        self._recorder: Recorder = recorder or NoRecorder()
         self._model = compile_site(SiteConfig(mode=Mode.OFF))
         self._state = State()
         self._rhythm = Rhythm()
@@ -53,29 +59,33 @@ class Controller:
             logger.error("site revision %s is not used: %s", site.revision, error)  # noqa: TRY400
             self._health.report("site", ok=False, detail=str(error))
             return
-        self._state.fit(model, self._clock.now().timestamp(), before=self._model)
+        now = self._clock.now()
+        self._recorder.site(site, now)
+        self._state.fit(model, now.timestamp(), before=self._model)
         self._model = model
         self._health.report("site", ok=True, detail=f"revision {site.revision}")
-        self._hurry()
+        self._hurry(Haste.NOW)
 
     async def take(self, batch: Sequence[Delivery[Any]]) -> None:
         """Take in facts, in their order."""
         for delivery in batch:
             if isinstance(delivery.message, LoadmgrTicked):
                 await self._tick()
-            elif self._state.hear(self._model, delivery.message, self._clock.now().timestamp()):
-                self._hurry()
+            else:
+                self._hurry(self._hear(delivery.message))
 
     async def run(self) -> None:
         """Decide until cancelled."""
         self._health.report("decisions", ok=True, detail="waiting for its turn")
         while True:
-            await self._wake.wait()
-            self._wake.clear()
             pause_s = self._rhythm.pause_s(self._clock.monotonic())
-            if pause_s is not None:
-                await asyncio.sleep(pause_s)
+            if pause_s == 0:
                 await self._decide()
+                continue
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause_s):
+                    await self._wake.wait()
+            self._wake.clear()
 
     async def tick(self) -> None:
         """Tell once a second that time passes; whichever instance is active hears it."""
@@ -83,36 +93,50 @@ class Controller:
             await self._bus.publish(LoadmgrTicked(instance=self._bus.instance))
             await asyncio.sleep(TICK_S)
 
+    def _hear(self, fact: Event) -> Haste:
+        now = self._clock.now()
+        self._recorder.fact(fact, now)
+        return self._state.hear(self._model, fact, now.timestamp())
+
     async def _tick(self) -> None:
         if self._rhythm.tick(self._clock.monotonic()):
             logger.info("active: collecting facts before the first decision")
+            now = self._clock.now()
+            self._recorder.forgot(now)
             self._state = State()
-            self._state.fit(self._model, self._clock.now().timestamp())
+            self._state.fit(self._model, now.timestamp())
             self._alarms = {}
             await self._bus.publish(FactsRequested(asker=self._bus.instance))
         self._wake.set()
 
-    def _hurry(self) -> None:
-        self._rhythm.is_urgent = True
-        self._wake.set()
+    def _hurry(self, haste: Haste) -> None:
+        self._rhythm.hurry(haste)
+        if haste:
+            self._wake.set()
 
     def _lose_station(self, station_id: str) -> None:
-        if self._state.lose_station(self._model, station_id, self._clock.now().timestamp()):
+        now = self._clock.now()
+        self._recorder.lost(station_id, now)
+        if self._state.lose_station(self._model, station_id, now.timestamp()):
             logger.info("station %s is offline: nobody holds it", station_id)
-            self._hurry()
+            self._hurry(Haste.SOON)
 
     async def _decide(self) -> None:
         now = self._clock.now()
         decision = decide(self._model, self._state, now)
         self._rhythm.decided(self._clock.monotonic())
         self.courier.put(decision.setpoints)
-        if self._model.site.mode is not Mode.OFF:
-            await self._tell(decision)
-
-    async def _tell(self, decision: Decision) -> None:
+        is_off = self._model.site.mode is Mode.OFF
         now_s = self._clock.monotonic()
-        if now_s - self._told_s >= ALMOST_A_TICK_S:
+        is_told = not is_off and now_s - self._told_s >= ALMOST_A_TICK_S
+        self._recorder.decided(decision, self._state, now, is_told=is_told)
+        if is_told:
             self._told_s = now_s
+        if not is_off:
+            await self._tell(decision, is_told=is_told)
+
+    async def _tell(self, decision: Decision, *, is_told: bool) -> None:
+        if is_told:
             await self._bus.publish(decision.decided)
             self._health.report("decisions", ok=True, detail="active")
         alarms = alarms_of(self._model, decision)

@@ -10,7 +10,8 @@ from shared.errors import ParkadeError, Unroutable
 
 logger = logging.getLogger(__name__)
 
-AT_ONCE = 16
+AT_ONCE = 128
+"""Each waits for the broker's confirm, which takes some milliseconds."""
 SEND_TIMEOUT_S = 5.0
 
 

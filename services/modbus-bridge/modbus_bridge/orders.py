@@ -59,6 +59,7 @@ class Orders:
             revision=order.revision,
             limit_a=order.limit_a if math.isfinite(order.limit_a) else 0.0,
             expires_at=given_at + timedelta(seconds=order.lease_s),
+            phases=order.phases,
         )
         outlet.tenure = outlet.tenure.renewed(lease, now)
         poller.act_soon()

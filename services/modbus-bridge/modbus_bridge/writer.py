@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from modbus_bridge.domain.lease import Cause, Desired, desired, failsafe_timeout_s, released
+from modbus_bridge.domain.phases import Ruling, Verdict
 from modbus_bridge.domain.reading import number, permitted_a
 from modbus_bridge.domain.setpoint import PointWrite, SetpointPlan, plan_limit, write_of
 from modbus_bridge.domain.template import Control, Keepalive
 from modbus_bridge.outlet import Outlet
+from modbus_bridge.phase_changer import PhaseChanger
 from modbus_bridge.registers import Registers
 from shared.clock import Clock
 from shared.contracts.charging import SetpointOutcome
@@ -55,17 +57,20 @@ class Writer:
         self._wrote_at = float("-inf")
         self._kept_alive_at = float("-inf")
         self._failsafe: tuple[float, float] | None = None
+        self._phases = PhaseChanger(outlet, clock)
 
     def forget(self) -> None:
         """After a disconnect the box may hold anything."""
         self._settled.clear()
         self._kept_alive_at = float("-inf")
         self._failsafe = None
+        self._phases.forget()
 
     async def reconcile(self, site: SiteConfig, now: datetime) -> tuple[Desired, Applied] | None:
         """Make the box hold what is ordered now; return what became of it.
 
-        ``None``: nothing is ordered, or a raise has to wait a moment. Raises ``DeviceUnreachable``.
+        ``None``: nothing is ordered, a raise has to wait a moment, or phases are being changed.
+        Raises ``DeviceUnreachable``.
         """
         if site.mode is not Mode.LOAD_MANAGEMENT:
             return None
@@ -74,7 +79,7 @@ class Writer:
         wanted = desired(self._outlet.evse, site, self._outlet.tenure, now)
         if wanted is None:
             return None
-        applied = await self._apply(wanted.limit_a)
+        applied = await self._bring(wanted)
         return None if applied is None else (wanted, applied)
 
     async def let_go(self, site: SiteConfig) -> None:
@@ -83,6 +88,37 @@ class Writer:
         await self._write_failsafe(failsafe_timeout_s(site.lease_s), limit_a)
         await self._apply(limit_a, at_once=True)
         logger.info("evse %s let go: %s", self._outlet.evse.id, site.deactivation)
+
+    async def _bring(self, wanted: Desired) -> Applied | None:
+        """Limit and phases; until both are as ordered no more may flow than before, or nothing."""
+        order = self._phases.asked(wanted.phases)
+        verdict = self._phases.rule(order.phases)
+        if verdict.ruling is Ruling.FREE and order.refusal is None:
+            return await self._apply(wanted.limit_a)
+        held = await self._apply(self._phases.meanwhile_a(wanted.limit_a, verdict))
+        if held is None or held.outcome is not SetpointOutcome.ACCEPTED:
+            return held
+        if verdict.write is not None:
+            verdict = await self._switch_phases(verdict, verdict.write)
+        match verdict.ruling:
+            case Ruling.FREE:
+                return Applied(SetpointOutcome.REFUSED, held.limit_a, order.refusal or "")
+            case Ruling.FAILED:
+                return Applied(SetpointOutcome.FAILED, held.limit_a, verdict.detail)
+            case Ruling.UNDER_WAY:
+                return None
+
+    async def _switch_phases(self, verdict: Verdict, phases: int) -> Verdict:
+        order = self._phases.begin(verdict, phases)
+        logger.info("evse %s: changing to %s phase(s)", self._outlet.evse.id, phases)
+        try:
+            held = await self._write(order)
+        except Refused as error:
+            return self._phases.fail(phases, f"it does not take {phases} phase(s): {error}")
+        if not self._phases.keeps_other(order, held):
+            return verdict
+        detail = f"{order.point} stays {held:g}, {order.value:g} was ordered"
+        return self._phases.fail(phases, detail)
 
     async def _apply(self, limit_a: float, *, at_once: bool = False) -> Applied | None:
         plan = plan_limit(
@@ -98,12 +134,13 @@ class Writer:
             return self._refused(limit_a, str(error))
         return self._result(plan)
 
-    async def _write(self, order: PointWrite) -> None:
+    async def _write(self, order: PointWrite) -> float | None:
         self._wrote_at = self._clock.monotonic()
         await self._registers.write(order)
         held = number(await self._registers.read_back(order.point))
         self._settled[order.point] = Settled(order.value, held, self._wrote_at + INSIST_PAUSE_S)
         logger.debug("evse %s: %s = %s", self._outlet.evse.id, order.point, order.value)
+        return held
 
     def _is_done(self, order: PointWrite) -> bool:
         """The box holds the value, or what it made of it: an 11 kW box keeps 16 A of 32."""

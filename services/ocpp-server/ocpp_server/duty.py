@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from ocpp_server.domain.lease import Slot
+from ocpp_server.domain.phases import Told
 from ocpp_server.domain.profile_forms import Form
 from ocpp_server.domain.profiles import Limit, Outlet
 from shared.contracts.site import DeactivationPolicy, Evse
@@ -16,6 +17,8 @@ class Duty:
     evse: Evse
     """As last configured: a device that was removed from the site is let go of, too."""
     slot: Slot = field(default_factory=Slot)
+    told: Told | None = None
+    """The phases that it was told to use, and accepted."""
     base: Limit | None = None
     """The base profile that the station has confirmed,"""
     base_form: Form | None = None
@@ -55,6 +58,7 @@ class Duty:
         self.base_not_before = 0.0
         self.released = None
         self.overridden = False
+        self.told = None
         self.slot.send_again()
 
     def base_is_due(self, wanted: Limit, form: Form | None, now: float) -> bool:

@@ -10,6 +10,7 @@ from ocpp_server.answers import StationReply
 from ocpp_server.domain.clearing import Verdict, judge_clearing
 from ocpp_server.domain.lease import Held, limit_of
 from ocpp_server.domain.model import Purpose
+from ocpp_server.domain.phases import failure, is_measure_valid, kept, told_after, until_switched
 from ocpp_server.domain.profile_forms import Form
 from ocpp_server.domain.profiles import (
     Limit,
@@ -19,13 +20,14 @@ from ocpp_server.domain.profiles import (
     lease_profile,
     override_profile,
 )
-from ocpp_server.domain.sendable import Sendable, sendable
+from ocpp_server.domain.sendable import Box, Sendable, sendable
 from ocpp_server.duty import Duty
 from ocpp_server.facilities import Facilities
 from ocpp_server.profile_sender import ProfileSender
 from shared.contracts.charging import ApplySetpoint, SetpointApplied, SetpointOutcome
 from shared.contracts.ocpp import CallResult
 from shared.contracts.site import DeactivationPolicy
+from shared.units import PhaseAmps
 
 if TYPE_CHECKING:
     from ocpp_server.station import Station
@@ -74,7 +76,8 @@ class LimitCalls:
         if setpoint is None:
             return
         duty.slot.answered = True
-        wanted = self._sendable(duty, limit_of(setpoint))
+        ordered = self._ordered(duty, setpoint)
+        wanted = self._sendable(duty, ordered)
         if wanted.limit is None:
             refusal = wanted.refusal or ""
             self.report(setpoint, setpoint.limit_a, SetpointOutcome.REFUSED, refusal)
@@ -88,7 +91,18 @@ class LimitCalls:
                 setpoint, wanted.limit.limit_a, SetpointOutcome.REFUSED, detail or wanted.refusal
             )
             return
-        self.report(setpoint, setpoint.limit_a, outcome, detail)
+        has_failed = self._phases_failure(duty, ordered)
+        if outcome is SetpointOutcome.ACCEPTED and has_failed is not None:
+            outcome, detail = SetpointOutcome.FAILED, has_failed
+        self.report(setpoint, ordered.limit_a, outcome, detail)
+
+    def has_more_to_give(self, duty: Duty) -> bool:
+        """The box has left its three phases, so what was held back can be sent."""
+        setpoint, told, held = duty.slot.wanted, duty.told, duty.slot.held
+        if setpoint is None or told is None or told.before_a is None or held is None:
+            return False
+        wanted = self._sendable(duty, self._ordered(duty, setpoint)).limit
+        return wanted is not None and wanted.limit_a > held.limit.limit_a
 
     async def end_lease(self, duty: Duty) -> None:
         """Load management is silent: the fallback holds from now on (S8)."""
@@ -166,7 +180,7 @@ class LimitCalls:
         )
 
     async def _send_lease(self, duty: Duty, limit: Limit, lease_s: float) -> StationReply:
-        sent_at = self._clock.monotonic()
+        sent_at, before = self._clock.monotonic(), duty.slot.held
         duty.slot.held = None  # until the answer is here, the box may hold either
         reply, form = await self._sender.send(
             lambda form: self._lease_profile(duty, limit, form=form, lease_s=lease_s),
@@ -180,6 +194,8 @@ class LimitCalls:
             )
             await self._station.call("SetChargingProfile", override)
         duty.lease_form = form
+        held = None if before is None else before.limit
+        duty.told = told_after(limit, duty.told, before=held, now=sent_at)
         duty.slot.held = Held(
             limit=limit, until=sent_at + lease_s, lease_s=lease_s, sent_at=sent_at
         )
@@ -204,13 +220,38 @@ class LimitCalls:
         wanted = {"connectorId": 0, "chargingProfilePurpose": Purpose.STATION_MAX.value}
         await self._station.call("ClearChargingProfile", wanted)
 
+    def _ordered(self, duty: Duty, setpoint: ApplySetpoint) -> Limit:
+        """What is wanted now: while a box leaves its three phases, no more than there was."""
+        wanted = limit_of(setpoint)
+        if not (duty.evse.switches_phases and self._sender.can_switch_phases):
+            return wanted
+        held = duty.slot.held
+        return until_switched(
+            kept(wanted, duty.told),
+            duty.told,
+            before=None if held is None else held.limit,
+            measured=self._measured(duty),
+            now=self._clock.monotonic(),
+        )
+
+    def _phases_failure(self, duty: Duty, ordered: Limit) -> str | None:
+        measured, now = self._measured(duty), self._clock.monotonic()
+        return failure(ordered, duty.told, measured=measured, now=now)
+
+    def _measured(self, duty: Duty) -> PhaseAmps | None:
+        return self._station.connector(duty.evse.connector).reading.current_a
+
     def _sendable(self, duty: Duty, wanted: Limit) -> Sendable:
+        is_valid = is_measure_valid(wanted, duty.told, self._clock.monotonic())
         return sendable(
             wanted,
             evse=duty.evse,
-            model=self._station.model,
-            form=self._sender.form(has_transaction=duty.has_transaction),
-            measured=self._station.connector(duty.evse.connector).reading.current_a,
+            box=Box(
+                model=self._station.model,
+                form=self._sender.form(has_transaction=duty.has_transaction),
+                measured=self._measured(duty) if is_valid else None,
+                can_switch_phases=self._sender.can_switch_phases,
+            ),
         )
 
 

@@ -99,6 +99,9 @@ class Limits:
                 return True
             if duty.base is None and 0 < duty.base_not_before <= now:
                 return True
+            if duty.slot.answered and self._calls.has_more_to_give(duty):
+                duty.slot.answered = False
+                return True
             if self._is_ignored(duty):
                 duty.overridden = True
                 duty.slot.send_again()

@@ -11,6 +11,7 @@ from ocpp_server.domain.configuration import entries_of, number_in, value_in
 from ocpp_server.domain.profile_forms import (
     CONNECTORS_KEY,
     MAX_LEVEL_KEY,
+    PHASES_KEY,
     RATE_UNIT_KEY,
     Cascade,
     Form,
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 KEYS_TIMEOUT_S = 10.0
-_KEYS = (RATE_UNIT_KEY, MAX_LEVEL_KEY, CONNECTORS_KEY)
+_KEYS = (RATE_UNIT_KEY, MAX_LEVEL_KEY, CONNECTORS_KEY, PHASES_KEY)
 _HOPELESS = frozenset({"NotImplemented", "NotSupported", "SecurityError"})
 """CALLERRORs that no other way of telling a limit would mend."""
 
@@ -47,11 +48,18 @@ class ProfileSender:
         self._model_name = ""
         self._learned: Form | None = None
         """The way that the habits know to work here."""
+        self._phases_told: str | None = None
+        """What the station says about switching phases."""
 
     @property
     def is_ready(self) -> bool:
         """It is known what the station says of its abilities."""
         return self._cascade is not None
+
+    @property
+    def can_switch_phases(self) -> bool:
+        """The number of phases can be ordered of this station."""
+        return self._station.model.can_switch_phases(self._phases_told)
 
     def start_again(self) -> None:
         """Forget what the station said and refused."""
@@ -79,6 +87,7 @@ class ProfileSender:
             told |= {entry.key: entry.value for entry in entries_of(reply.payload)}
             if reply.outcome in {CallResult.TIMEOUT, CallResult.OFFLINE}:
                 break
+        self._phases_told = value_in(told, PHASES_KEY)
         unit = named.model.rate_unit
         ways = forms(
             named.model,

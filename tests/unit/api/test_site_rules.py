@@ -336,6 +336,34 @@ def test_an_evse_that_can_never_charge_is_a_warning_only(change: Change) -> None
     assert errors_in(found) == []
 
 
+@pytest.mark.parametrize(
+    ("change", "path", "because"),
+    [
+        (set_in("stations", 0, "model", value="go-e"), "evses[a].switches_phases", "a go-e cannot"),
+        (set_in("evses", 0, "phases", value=1), "evses[a].switches_phases", "wired to one phase"),
+        (
+            set_in("evses", 2, "switches_phases", value=True),
+            "evses[c].switches_phases",
+            "the template t does not say how",
+        ),
+    ],
+    ids=["model", "wiring", "template"],
+)
+def test_a_box_that_cannot_switch_its_phases_is_a_warning(
+    change: Change, path: str, because: str
+) -> None:
+    switching = set_in("evses", 0, "switches_phases", value=True)
+    assert problems(site_with(switching)) == [], "an unknown box is believed"
+    found = problems(site_with(every(switching, change)))
+    assert [(p.path, p.severity) for p in found] == [(path, Severity.WARNING)]
+    assert because in found[0].message
+    able = every(
+        set_in("evses", 2, "switches_phases", value=True),
+        set_in("stations", 1, "modbus", "template", value="cfos_power_brain"),
+    )
+    assert problems(site_with(able)) == []
+
+
 def test_a_single_phase_evse_needs_its_minimum_on_its_own_phase_only() -> None:
     limit = {"L1": 5, "L2": 32, "L3": 32}
     on_l2 = every(

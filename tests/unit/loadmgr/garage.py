@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from loadmgr.domain.plan import Decision, decide
+from loadmgr.domain.rhythm import Haste
 from loadmgr.domain.site_model import SiteModel, compile_site
 from loadmgr.domain.state import State
 from shared.contracts.charging import (
@@ -24,7 +25,7 @@ from shared.contracts.evse import EvseObserved, EvseState
 from shared.contracts.message import Event
 from shared.contracts.meter import MeterSampled
 from shared.contracts.plan import ChargingPlan, Override, PlanChanged
-from shared.contracts.site import Evse, Group, MeterRole, SiteConfig
+from shared.contracts.site import Evse, Group, Meter, MeterRole, SiteConfig
 from shared.contracts.station import StationDisconnected
 from shared.units import NOMINAL_VOLTAGE_V, PHASES, PhaseAmps
 
@@ -129,6 +130,7 @@ class Garage:
         self.state = State()
         self.boxes = {evse.id: Box(evse) for evse in site.evses}
         self.base_a = {circuit.id: [0.0, 0.0, 0.0] for circuit in site.circuits}
+        self.sun_a = {circuit.id: [0.0, 0.0, 0.0] for circuit in site.circuits}
         self.silent_meters: set[str] = set()
         self.permissions: dict[str, tuple[bool, float | None]] = {}
         self.sent: list[tuple[float, ApplySetpoint]] = []
@@ -193,7 +195,7 @@ class Garage:
     def flows(self, circuit_id: str) -> list[float]:
         """What truly flows on a circuit, per phase."""
         below = self._below(circuit_id)
-        total = [sum(self.base_a[c][p] for c in below) for p in range(3)]
+        total = [sum(self.base_a[c][p] - self.sun_a[c][p] for c in below) for p in range(3)]
         for box in self.boxes.values():
             if box.evse.circuit in below:
                 total = [a + b for a, b in zip(total, box.grid_a, strict=True)]
@@ -206,12 +208,12 @@ class Garage:
                 found.add(circuit.id)
         return found
 
-    def _tell(self, event: Event) -> bool:
+    def _tell(self, event: Event) -> Haste:
         return self.state.hear(self.model, event, self.now.timestamp())
 
     def _step(self) -> bool:
-        urgent = [self._tell(event) for event in self._facts()]
-        return any(urgent)
+        """Let the facts of this moment be heard; return whether one demands a decision now."""
+        return Haste.NOW in [self._tell(event) for event in self._facts()]
 
     def _facts(self) -> Iterable[Event]:
         for box in self.boxes.values():
@@ -220,8 +222,7 @@ class Garage:
             yield from self._observations(box)
         for meter in self.site.meters:
             if meter.id not in self.silent_meters and self.t % 1.0 == 0:
-                own = self.base_a[meter.circuit]
-                shown = self.flows(meter.circuit) if meter.role is MeterRole.GRID else own
+                shown = self._shown(meter)
                 yield MeterSampled(
                     meter_id=meter.id,
                     sampled_at=self.now,
@@ -230,6 +231,15 @@ class Garage:
         if self.t % 15.0 == 0:
             for evse_id in self.permissions:
                 yield self.permission(evse_id)
+
+    def _shown(self, meter: Meter) -> list[float]:
+        match meter.role:
+            case MeterRole.GRID:
+                return self.flows(meter.circuit)
+            case MeterRole.CONSUMPTION:
+                return self.base_a[meter.circuit]
+            case MeterRole.GENERATION:
+                return [-amps for amps in self.sun_a[meter.circuit]]
 
     def permission(self, evse_id: str) -> PermissionChanged:
         permitted, limit_a = self.permissions[evse_id]

@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from loadmgr.controller import Controller
+from loadmgr.replaying import replayed
 from loadmgr.service import run
 from loadmgr.settings import LoadmgrSettings
 from shared.bus.memory import MemoryBus
@@ -160,6 +162,7 @@ async def test_an_unplugged_car_is_answered_without_waiting_for_the_next_tick() 
             await stand.tick()
         await eventually(lambda: stand.setpoints[-1].limit_a == 16.0)
         await stand.observe(EvseState.A)
+        stand.clock.advance(1.0)
         await eventually(lambda: stand.setpoints[-1].limit_a == 0.0)
 
 
@@ -233,7 +236,7 @@ async def test_a_site_that_cannot_be_used_leaves_the_last_one_in_force() -> None
     assert not stand.health.reports["site"].ok
 
 
-async def test_the_service_runs_until_it_is_cancelled() -> None:
+async def test_the_service_runs_until_it_is_cancelled(tmp_path: Path) -> None:
     hub = MemoryBus(SYSTEM_CLOCK, frozenset({"loadmgr"}))
     api, bus, health = hub.join("api"), hub.join("loadmgr"), Health()
     decided: list[OffersDecided] = []
@@ -248,11 +251,14 @@ async def test_the_service_runs_until_it_is_cancelled() -> None:
     inbox.on(GetSite, answer)
     await inbox.own(GetSite().address, 1)
     await api.listen([OffersDecided], hear)
-    task = asyncio.create_task(run(LoadmgrSettings(), bus, clock=SYSTEM_CLOCK, health=health))
+    settings = LoadmgrSettings(data_dir=tmp_path)
+    task = asyncio.create_task(run(settings, bus, clock=SYSTEM_CLOCK, health=health))
     await eventually(lambda: decided, within_s=20)
     assert health.is_ready
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert task.cancelled()
+    (log,) = (tmp_path / "loadmgr").iterdir()
+    assert replayed([log]).tally.decisions >= 1
     await bus.close()
     await api.close()

@@ -1,6 +1,6 @@
 """When decisions are made."""
 
-from loadmgr.domain.rhythm import DEBOUNCE_S, SETTLE_S, Rhythm
+from loadmgr.domain.rhythm import ALMOST_A_TICK_S, DEBOUNCE_S, SETTLE_S, Haste, Rhythm
 
 
 def running(now_s: float = 100.0) -> Rhythm:
@@ -28,7 +28,7 @@ def test_nothing_is_decided_before_facts_are_in() -> None:
     rhythm = Rhythm()
     assert rhythm.pause_s(0.0) is None
     rhythm.tick(0.0)
-    rhythm.is_urgent = True
+    rhythm.hurry(Haste.NOW)
     assert rhythm.pause_s(SETTLE_S - 0.1) is None
     rhythm.tick(SETTLE_S)
     assert rhythm.pause_s(SETTLE_S) == 0.0
@@ -40,14 +40,27 @@ def test_without_anything_important_once_a_second() -> None:
     assert rhythm.pause_s(101.0) == 0.0
 
 
-def test_something_important_waits_no_longer_than_the_debounce() -> None:
+def test_what_may_exceed_a_limit_waits_no_longer_than_the_debounce() -> None:
     rhythm = running()
-    rhythm.is_urgent = True
+    rhythm.hurry(Haste.NOW)
     assert rhythm.pause_s(100.0) == DEBOUNCE_S
     assert rhythm.pause_s(100.5) == 0.0
 
 
+def test_what_may_be_given_waits_until_a_second_has_passed() -> None:
+    rhythm = running()
+    rhythm.hurry(Haste.SOON)
+    assert rhythm.pause_s(100.5) == ALMOST_A_TICK_S - 0.5
+    rhythm.hurry(Haste.NONE)
+    assert rhythm.pause_s(101.0) == 0.0
+    rhythm.hurry(Haste.NOW)
+    rhythm.hurry(Haste.SOON)
+    assert rhythm.pause_s(100.5) == 0.0, "the greater haste counts"
+    rhythm.decided(100.5)
+    assert rhythm.pause_s(100.6) is None
+
+
 def test_who_hears_no_ticks_decides_nothing() -> None:
     rhythm = running()
-    rhythm.is_urgent = True
+    rhythm.hurry(Haste.NOW)
     assert rhythm.pause_s(106.0) is None

@@ -63,6 +63,10 @@ def set_base(garage: Garage, base_a: dict[str, list[float]]) -> None:
     garage.base_a.update(base_a)
 
 
+def shine(garage: Garage, sun_a: dict[str, list[float]]) -> None:
+    garage.sun_a.update(sun_a)
+
+
 def want(garage: Garage, wants_a: dict[str, float]) -> None:
     for evse_id, amps in wants_a.items():
         car = garage.boxes[evse_id].car
@@ -112,6 +116,7 @@ VERBS: dict[str, Callable[[Garage, Any], None]] = {
     "come_back": come_back,
     "boxes": set_boxes,
     "base": set_base,
+    "sun": shine,
     "wants": want,
     "permit": permit,
     "limits": set_limits,

@@ -55,3 +55,21 @@ def test_power_brain_is_read_in_two_requests_a_cycle() -> None:
         max_gap=transport.max_gap,
     )
     assert len(plan[PollGroup.FAST]) == 2
+
+
+@pytest.mark.parametrize(
+    "point", ["type: u16, scale: 4", "type: u16, min: 2", "type: u16, max: 0"], ids=str
+)
+def test_a_phase_switch_whose_register_cannot_hold_its_values_is_refused(point: str) -> None:
+    switch = "  phases: {write: select, one: 1, three: 0}\n"
+    text = CHARGER.replace("confidence:", switch + "confidence:")
+    good = text.replace("points:\n", "points:\n  select: {addr: 50, write_fc: 6}\n")
+    assert parse_template(good, name="box").control is not None
+    with pytest.raises(ConfigError, match="select cannot hold"):
+        parse_template(good.replace("write_fc: 6}\n", f"write_fc: 6, {point}}}\n", 1), name="box")
+
+
+def test_a_phase_switch_beyond_its_register_is_refused() -> None:
+    switch = "  phases: {write: enable, one: 70000, three: 0}\n"
+    with pytest.raises(ConfigError, match="enable cannot hold 70000"):
+        parse_template(CHARGER.replace("confidence:", switch + "confidence:"), name="box")

@@ -37,10 +37,10 @@ class Box:
         self.writer = Writer(self.outlet, self.clock)
         self.site = SiteConfig(lease_s=30)
 
-    def grant(self, limit_a: float) -> None:
+    def grant(self, limit_a: float, phases: int | None = None) -> None:
         revision = 1 if self.outlet.tenure.lease is None else self.outlet.tenure.lease.revision + 1
         expires_at = self.clock.now() + timedelta(seconds=300)
-        lease = Lease(revision=revision, limit_a=limit_a, expires_at=expires_at)
+        lease = Lease(revision=revision, limit_a=limit_a, expires_at=expires_at, phases=phases)
         self.outlet.tenure = self.outlet.tenure.renewed(lease, self.clock.now())
 
     async def cycle(self) -> Applied | None:
@@ -292,3 +292,149 @@ async def test_refusing_box_counts_with_its_limit_even_while_it_offers_nothing(
     applied = await box.cycle()
     assert applied is not None
     assert (applied.outcome, applied.limit_a) == (REFUSED, 32.0)
+
+
+SELECT, STATE = 12, 13
+
+
+def with_phases(build: Build, registers: dict[int, int], **phases: Any) -> Box:
+    """Return a box whose meter is idle and that shows its phases at the register it is told at."""
+    dumped = build().model_dump(mode="json")
+    points = dumped["points"] | {
+        "select": {"addr": SELECT, "write_fc": 6, "poll": "fast"},
+        "state": {"addr": STATE, "poll": "fast"},
+        "current": {"addr": 14, "n": 3, "poll": "fast"},
+    }
+    switch = {"write": "select", "one": 1, "three": 3, "pause_after_s": 5, **phases}
+    control = dumped["control"] | {"phases": switch}
+    found = {LIMIT: 100, ENABLE: 1, SELECT: 3, STATE: 3}
+    box = Box(build, found | registers, points=points, control=control)
+    box.outlet.evse = box.outlet.evse.model_copy(update={"switches_phases": True})
+    return box
+
+
+async def test_phases_are_written_between_the_pause_and_the_limit(build: Build) -> None:
+    box = with_phases(build, {})
+    box.grant(16, 1)
+    assert await box.cycle() is None
+    assert box.take_writes() == [(ENABLE, 0)]
+    box.clock.advance(1)
+    assert await box.cycle() is None
+    assert box.take_writes() == [(SELECT, 1)]
+    box.clock.advance(4)
+    assert await box.cycle() is None
+    box.clock.advance(1)
+    assert await box.cycle() == Applied(ACCEPTED, 16.0)
+    assert box.take_writes() == [(LIMIT, 160), (ENABLE, 1)]
+
+
+async def test_box_that_refuses_the_phases_fails_and_stays_paused(build: Build) -> None:
+    box = with_phases(build, {})
+    box.grant(16, 1)
+    await box.cycle()
+    box.clock.advance(1)
+    await box.registers.poll(box.clock.monotonic())
+    box.unit.refused = {SELECT}
+    done = await box.writer.reconcile(box.site, box.clock.now())
+    assert done is not None
+    assert (done[1].outcome, done[1].limit_a) == (SetpointOutcome.FAILED, 0.0)
+    assert "does not take 1 phase" in done[1].detail
+    assert box.unit.registers[ENABLE] == 0
+
+
+async def test_box_that_keeps_its_phases_fails_at_once(build: Build) -> None:
+    box = with_phases(build, {})
+    box.unit.stubborn = {SELECT}
+    box.grant(16, 1)
+    await box.cycle()
+    box.clock.advance(1)
+    applied = await box.cycle()
+    assert applied is not None
+    assert applied.outcome is SetpointOutcome.FAILED
+    assert "select stays 3" in applied.detail
+    box.grant(16, 3)
+    assert await box.cycle() is None  # a raise has to wait a moment
+    box.clock.advance(WRITE_PAUSE_S)
+    assert await box.cycle() == Applied(ACCEPTED, 16.0), "the phases that it has can be had"
+
+
+async def test_box_that_cannot_be_paused_is_not_switched(build: Build) -> None:
+    box = with_phases(build, {})
+    box.unit.stubborn = {ENABLE}
+    box.grant(16, 1)
+    for _ in range(4):
+        applied = await box.cycle()
+        assert applied is not None
+        assert (applied.outcome, applied.limit_a) == (REFUSED, 10.0)
+        box.clock.advance(2)
+    assert (SELECT, 1) not in box.unit.writes
+
+
+async def test_silence_while_phases_are_written_is_told_and_the_change_is_waited_for(
+    build: Build,
+) -> None:
+    box = with_phases(build, {})
+    box.grant(16, 1)
+    await box.cycle()
+    box.clock.advance(1)
+    await box.registers.poll(box.clock.monotonic())
+    box.unit.is_silent = True
+    with pytest.raises(DeviceUnreachable):
+        await box.writer.reconcile(box.site, box.clock.now())
+    box.unit.is_silent = False
+    box.writer.forget()
+    box.unit.registers[SELECT] = 1  # it had heard
+    box.clock.advance(4)
+    assert await box.cycle() is None
+    box.clock.advance(1)
+    assert await box.cycle() == Applied(ACCEPTED, 16.0)
+
+
+async def test_box_that_sees_to_it_by_itself_is_not_paused_and_gets_no_more_meanwhile(
+    build: Build,
+) -> None:
+    box = with_phases(build, {14: 10, 15: 10, 16: 10}, pauses=False)
+    box.grant(16, 1)
+    assert await box.cycle() is None
+    assert box.take_writes() == [(SELECT, 1)]
+    box.grant(8, 1)
+    assert await box.cycle() is None
+    assert box.take_writes() == [(LIMIT, 80)], "less is written at once"
+    box.unit.registers |= {15: 0, 16: 0}
+    box.clock.advance(5)
+    assert await box.cycle() == Applied(ACCEPTED, 8.0)
+
+
+async def test_box_that_shows_its_phases_elsewhere_is_waited_for(build: Build) -> None:
+    box = with_phases(build, {}, state="state", confirm_s=30)
+    box.grant(16, 1)
+    await box.cycle()
+    box.clock.advance(1)
+    assert await box.cycle() is None
+    box.unit.registers[STATE] = 0
+    box.clock.advance(20)
+    assert await box.cycle() is None
+    box.unit.registers[STATE] = 1
+    assert await box.cycle() == Applied(ACCEPTED, 16.0)
+
+
+async def test_box_without_a_phase_switch_keeps_what_it_has(build: Build) -> None:
+    box = Box(build, {LIMIT: 100, ENABLE: 1})
+    box.outlet.evse = box.outlet.evse.model_copy(update={"switches_phases": True})
+    box.grant(16, 1)
+    applied = await box.cycle()
+    assert applied is not None
+    assert (applied.outcome, applied.limit_a) == (REFUSED, 10.0)
+    assert "template" in applied.detail
+    assert box.unit.writes == []
+
+
+async def test_failed_change_is_told_when_the_car_does_not_stop(build: Build) -> None:
+    box = with_phases(build, {14: 10, 15: 10, 16: 10})
+    box.grant(16, 1)
+    await box.cycle()
+    box.clock.advance(10)
+    applied = await box.cycle()
+    assert applied is not None
+    assert (applied.outcome, applied.limit_a) == (SetpointOutcome.FAILED, 0.0)
+    assert (SELECT, 1) not in box.unit.writes

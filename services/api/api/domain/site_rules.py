@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from math import inf
 
+from api.domain.energy_rules import ENERGY_RULES
+from api.domain.phase_rules import PHASE_RULES
 from api.domain.problem import Problem, Severity
 from api.domain.site_secrets import MASK
 from api.domain.site_tree import ancestors, circuits_in_cycles, fallback_a, own_and_below
@@ -308,4 +310,6 @@ FUSE_RULES: tuple[Rule, ...] = (
     _time_zone_is_known,
     _models_are_known,
     _models_have_their_fallback,
+    *PHASE_RULES,
+    *ENERGY_RULES,
 )

@@ -45,6 +45,11 @@ def fixed_rows(model: SiteModel, demands: Demands) -> Floats:
     return model.rows.sums(fixed, demands.who) if fixed.any() else np.zeros(model.rows.count)
 
 
+def may_flow(model: SiteModel, demands: Demands) -> Floats:
+    """Return per row the most that all EVSEs may draw now."""
+    return model.rows.sums(reserved_now(demands, demands.upper_a), demands.who)
+
+
 def commit(
     model: SiteModel,
     demands: Demands,

@@ -62,6 +62,8 @@ class EvseRecord:
     """Everything known of one EVSE. Nothing heard means offline."""
 
     online: bool = False
+    was_heard: bool = False
+    """It has been seen since this memory began."""
     state: EvseState | None = None
     epoch: int = -1
     line_a: tuple[float | None, float | None, float | None] = (None, None, None)
@@ -85,6 +87,17 @@ class EvseRecord:
     planned_s: float = NEVER
     """When what is planned was changed, by the clock of whoever told it."""
     switch: PhaseSwitch = field(default_factory=PhaseSwitch)
+
+    @classmethod
+    def left_over(cls, evse: EvseModel, *, lease_s: float, now_s: float) -> "EvseRecord":
+        """Return what a memory that begins now reckons with: somebody may have given it a limit.
+
+        That holds until the longest lease is over; then it has fallen back (S8).
+        """
+        return cls(
+            ladder=Ladder(bound_a=evse.config.max_a),
+            lease_until_s=now_s + SEND_DELAY_S + lease_s + FOLLOW_S,
+        )
 
     @property
     def may_have_vehicle(self) -> bool:
@@ -195,7 +208,7 @@ class EvseRecord:
             return
         if seen.online and (not self.online or seen.epoch > self.epoch):
             self._came_online(evse, seen, lease_s=lease_s, now_s=now_s)
-        self.epoch = seen.epoch
+        self.epoch, self.was_heard = seen.epoch, True
         if not seen.online:
             self.lose(now_s)
             return
@@ -265,7 +278,7 @@ class EvseRecord:
     def _came_online(
         self, evse: EvseModel, seen: EvseObserved, *, lease_s: float, now_s: float
     ) -> None:
-        if self.lease_until_s == NEVER:  # what was set before this memory began may be in force
+        if not self.was_heard:  # what was set before this memory began may be in force
             has_vehicle = seen.state is not None and seen.state.has_vehicle
             told_a = seen.offered_a if has_vehicle else None
             is_known = told_a is not None and 0 <= told_a <= evse.config.max_a

@@ -5,9 +5,12 @@ Per phase: the estimate rises at once and falls only when 30 s have shown less.
 
 from collections import deque
 from dataclasses import dataclass, field
+from math import isfinite
 
 from loadmgr.domain.arrays import NOTHING, Three
-from loadmgr.domain.evse_record import NEVER
+from loadmgr.domain.moment import NEVER
+from shared.contracts.meter import MeterSampled
+from shared.units import NOMINAL_VOLTAGE_V
 
 WINDOW_S = 30.0
 LONG_WINDOW_S = 900.0
@@ -73,6 +76,21 @@ class MeterRecord:
     )
     current_a: Three = NOTHING
     """The last known reading, to recognise a jump."""
+    last_power_w: float | None = None
+    """Of all phases together, negative towards the grid; ``None`` = it has never told."""
+    power_s: float = NEVER
+
+    def power_w(self, now_s: float) -> float | None:
+        """Return the power in W of all phases; ``None`` when it is not known at present."""
+        return self.last_power_w if now_s - self.power_s <= HOLD_S else None
+
+    def note_power(self, sample: MeterSampled, heard_s: float) -> None:
+        """Remember a reading's power, or that of its currents when it tells all of them."""
+        power_w = sample.power_w
+        if power_w is None and len(sample.current_a.known) == len(self.phases):
+            power_w = NOMINAL_VOLTAGE_V * sum(sample.current_a.known)
+        if power_w is not None and isfinite(power_w) and heard_s >= self.power_s:
+            self.last_power_w, self.power_s = power_w, heard_s
 
     def is_lost(self, now_s: float) -> bool:
         """One of its phases has been silent for too long."""

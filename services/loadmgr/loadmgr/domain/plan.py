@@ -7,9 +7,11 @@ from functools import cached_property
 import numpy as np
 
 from loadmgr.domain.arrays import Bools, Floats
-from loadmgr.domain.claims import claims_of
-from loadmgr.domain.commit import commit, fixed_rows
+from loadmgr.domain.claims import Claims, claims_of
+from loadmgr.domain.commit import commit, fixed_rows, may_flow
 from loadmgr.domain.demand import Column, Demands
+from loadmgr.domain.fill import Members
+from loadmgr.domain.ground import Ground
 from loadmgr.domain.imbalance import carried_by_all
 from loadmgr.domain.limits import limits_now
 from loadmgr.domain.pace import pace
@@ -19,6 +21,7 @@ from loadmgr.domain.report import Report
 from loadmgr.domain.share import Shares, share
 from loadmgr.domain.site_model import SiteModel
 from loadmgr.domain.state import State
+from loadmgr.domain.surplus import Look
 from loadmgr.domain.uncontrolled import silent_meters, uncontrolled_rows
 from shared.contracts.charging import ApplySetpoint, OffersDecided
 from shared.contracts.site import Meter
@@ -63,50 +66,77 @@ def plan(model: SiteModel, state: State, now: datetime) -> Decision:
     """
     now_s = now.timestamp()
     demands = state.demands(model, now_s)
-    beside_a, is_lost = uncontrolled_rows(model, state.meters, now_s)
-    limits = limits_now(model, state.external, now)
-    carried_by_all(model.rows, demands, limits.amount)
-    room = limits.amount - model.rows.with_circuits(beside_a) - fixed_rows(model, demands)
-    members = state.members(model, demands, limits.amount)
+    ground = _ground(model, state, demands, now)
+    members = state.members(model, demands, ground.limits.amount)
     claims = claims_of(model, demands, state.turns, now_s)
+    outcome = _outcome(model, claims, demands, members, ground=ground, now_s=now_s)
+    report = Report(
+        model=model,
+        records=state.evses,
+        outcome=outcome,
+        why=Why(model, outcome),
+        members=members,
+        ground=ground,
+        decided_at=now,
+    )
+    return Decision(
+        setpoints=_setpoints(state, report, now_s),
+        report=report,
+        shares=outcome.shares,
+        silent_meters=silent_meters(model, state.meters, now_s),
+        disobeying=_ids(model, demands.truth(Column.DISOBEYS)),
+    )
+
+
+def _ground(model: SiteModel, state: State, demands: Demands, now: datetime) -> Ground:
+    """Return what there is to share."""
+    now_s = now.timestamp()
+    beside_a, is_lost = uncontrolled_rows(model, state.meters, now_s)
+    beside = model.rows.with_circuits(beside_a)
+    limits = limits_now(model, state.external, now)
+    look = Look(
+        model=model,
+        records=state.evses,
+        meters=state.meters,
+        now_s=now_s,
+        solar=_ids(model, demands.truth(Column.SOLAR)),
+    )
+    state.moving.lower(limits, look, lambda: beside + may_flow(model, demands))
+    carried_by_all(model.rows, demands, limits.amount)
+    room = limits.amount - beside - fixed_rows(model, demands)
+    return Ground(limits=limits, beside_a=beside_a, is_lost=is_lost, room=room)
+
+
+def _outcome(
+    model: SiteModel,
+    claims: Claims,
+    demands: Demands,
+    members: Members,
+    *,
+    ground: Ground,
+    now_s: float,
+) -> Outcome:
+    """Return every stage from the fair shares to what is sent."""
+    room = ground.room
     shares = share(claims, members, room)
     sight = Sight(
         model=model,
         demands=demands,
         claims=claims,
-        limit=limits.amount,
+        limit=ground.limits.amount,
         left=room - members.row_sums(shares.amps, len(room)),
         amps=shares.amps,
     )
     phases, changes = chosen_phases(sight, now_s)
     target_a = np.where(changes, 0.0, shares.amps)
     committed = commit(model, demands, members, target_a=target_a, queue=claims.queue, room=room)
-    paced = pace(members, demands, wished_a=committed.amps, room=room, now_s=now_s)
-    outcome = Outcome(
+    return Outcome(
         demands=demands,
-        limits=limits,
+        ground=ground,
         shares=shares,
         committed=committed,
-        paced=paced,
+        paced=pace(members, demands, wished_a=committed.amps, room=room, now_s=now_s),
         phases=phases,
-        is_lost=is_lost,
-    )
-    why = Why(model, outcome)
-    return Decision(
-        setpoints=_setpoints(model, state, outcome, why, now_s=now_s),
-        report=Report(
-            model=model,
-            records=state.evses,
-            outcome=outcome,
-            why=why,
-            members=members,
-            room=room,
-            beside_a=beside_a,
-            decided_at=now,
-        ),
-        shares=shares,
-        silent_meters=silent_meters(model, state.meters, now_s),
-        disobeying=_ids(model, demands.truth(Column.DISOBEYS)),
     )
 
 
@@ -114,14 +144,13 @@ def _ids(model: SiteModel, chosen: Bools) -> frozenset[str]:
     return frozenset(model.evses[index].config.id for index in np.flatnonzero(chosen))
 
 
-def _setpoints(
-    model: SiteModel, state: State, outcome: Outcome, why: Why, *, now_s: float
-) -> tuple[ApplySetpoint, ...]:
+def _setpoints(state: State, report: Report, now_s: float) -> tuple[ApplySetpoint, ...]:
     """Return what is new, what renews a lease, and what was not accepted the last time."""
-    demands, amps, phases = outcome.demands, outcome.paced.amps, outcome.phases
+    outcome, model = report.outcome, report.model
+    amps, phases = outcome.paced.amps, outcome.phases
     revision = max(state.revision + 1, int(now_s * 1_000))
-    due = np.flatnonzero(_is_due(demands, amps, phases, now_s))
-    lowered_first = due[np.argsort(amps[due] > demands.upper_a[due], kind="stable")]
+    due = np.flatnonzero(_is_due(outcome.demands, amps, phases, now_s))
+    rises = amps[due] > outcome.demands.upper_a[due]
     return tuple(
         ApplySetpoint(
             station_id=model.evses[index].station_id,
@@ -131,9 +160,9 @@ def _setpoints(
             limit_a=float(amps[index]),
             phases=int(phases[index]) or None,
             lease_s=model.site.lease_s,
-            reason=why.of(index),
+            reason=report.why.of(index),
         )
-        for index in lowered_first.tolist()
+        for index in due[np.argsort(rises, kind="stable")].tolist()
     )
 
 

@@ -9,7 +9,7 @@ from loadmgr.domain.arrays import Bools, Floats, Ints
 from loadmgr.domain.commit import Committed
 from loadmgr.domain.demand import CODES, Column, Demands
 from loadmgr.domain.fill import TOLERANCE_A, UNBOUND
-from loadmgr.domain.limits import Limits
+from loadmgr.domain.ground import Ground
 from loadmgr.domain.pace import Paced
 from loadmgr.domain.share import Shares
 from loadmgr.domain.site_model import SiteModel
@@ -21,14 +21,12 @@ class Outcome:
     """Every stage of one decision."""
 
     demands: Demands
-    limits: Limits
+    ground: Ground
     shares: Shares
     committed: Committed
     paced: Paced
     phases: Floats
     """What each box is told; 0 = nothing."""
-    is_lost: Bools
-    """Phases of circuits that count the worst case of a lost meter."""
 
 
 _PLACE = {code: place for place, code in enumerate(CODES)}
@@ -80,8 +78,9 @@ def _at_row(model: SiteModel, outcome: Outcome, code: ReasonCode, row: int) -> R
         return Reason(code=code)
     if code is not ReasonCode.CIRCUIT:
         return model.rows.reason(code, row)
-    binding = outcome.limits.bindings.get(row)
+    binding = outcome.ground.limits.bindings.get(row)
     if binding is not None:
         return model.rows.reason(binding.code, row, source=binding.source)
-    is_lost = row < len(outcome.is_lost) and bool(outcome.is_lost[row])
-    return model.rows.reason(ReasonCode.METER_LOST if is_lost else code, row)
+    is_lost = outcome.ground.is_lost
+    counts_worst = row < len(is_lost) and bool(is_lost[row])
+    return model.rows.reason(ReasonCode.METER_LOST if counts_worst else code, row)

@@ -1,9 +1,11 @@
-"""When to decide: once a second, soon after something important, and not before facts are in.
+"""When to decide: at most once a second, at once where somebody may have to give something up, and
+not before facts are in.
 
 Times are seconds of a clock that never jumps.
 """
 
 from dataclasses import dataclass
+from enum import IntEnum
 
 TICK_S = 1.0
 PAUSE_S = 5.0
@@ -11,8 +13,18 @@ PAUSE_S = 5.0
 SETTLE_S = 3.0
 """So long facts are collected after a cold start before the first decision."""
 DEBOUNCE_S = 0.2
-"""The shortest time between two decisions."""
+"""The shortest time between two decisions, when a limit may be exceeded meanwhile."""
 ALMOST_A_TICK_S = 0.95 * TICK_S
+
+
+class Haste(IntEnum):
+    """How soon a fact is worth a decision."""
+
+    NONE = 0
+    SOON = 1
+    """When the last one is a second ago: somebody may be given something."""
+    NOW = 2
+    """Somebody may have to give something up."""
 
 
 @dataclass(slots=True)
@@ -22,14 +34,14 @@ class Rhythm:
     ticked_s: float | None = None
     began_s: float | None = None
     decided_s: float = float("-inf")
-    is_urgent: bool = False
+    haste: Haste = Haste.NONE
 
     def tick(self, now_s: float) -> bool:
         """Note a tick; return whether this is a cold start: everything known is forgotten."""
         is_cold = self.ticked_s is None or now_s - self.ticked_s > PAUSE_S
         self.ticked_s = now_s
         if is_cold:
-            self.began_s, self.is_urgent = now_s, False
+            self.began_s, self.haste = now_s, Haste.NONE
         return is_cold
 
     def pause_s(self, now_s: float) -> float | None:
@@ -39,10 +51,16 @@ class Rhythm:
         if now_s > self.ticked_s + PAUSE_S:  # another instance is active
             return None
         since_s = now_s - self.decided_s
-        if self.is_urgent:
+        if self.haste is Haste.NOW:
             return max(0.0, DEBOUNCE_S - since_s)
+        if self.haste is Haste.SOON:
+            return max(0.0, ALMOST_A_TICK_S - since_s)
         return 0.0 if since_s >= ALMOST_A_TICK_S else None
+
+    def hurry(self, haste: Haste) -> None:
+        """Note that something has happened."""
+        self.haste = max(self.haste, haste)
 
     def decided(self, now_s: float) -> None:
         """Note a decision."""
-        self.decided_s, self.is_urgent = now_s, False
+        self.decided_s, self.haste = now_s, Haste.NONE

@@ -6,15 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from loadmgr.domain.arrays import Floats, Ints, Three
+from loadmgr.domain.dimming import Terms, is_controllable
 from loadmgr.domain.evse_model import EvseModel, evse_model
 from loadmgr.domain.rows import GRID, Owner, Rows, compile_rows
 from shared.contracts.charging import LimitScope
 from shared.contracts.site import Circuit, Evse, Group, Meter, Mode, SiteConfig
 from shared.errors import ConfigError
-from shared.units import NOMINAL_VOLTAGE_V
-
-CONTROLLABLE_W = 4_200.0
-"""Section 14a EnWG, BNetzA BK6-22-300: devices above this are controllable."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -33,6 +30,8 @@ class SiteModel:
     meters: Mapping[str, Meter]
     meters_at: tuple[tuple[Meter, ...], ...]
     rows: Rows
+    terms: Terms | None
+    """How the grid operator may dim; ``None`` = the site takes no part (section 14a EnWG)."""
     min_a: Floats
     max_a: Floats
     step_a: Floats
@@ -76,6 +75,7 @@ def compile_site(site: SiteConfig) -> SiteModel:
         below=_below(evses, paths, len(circuits)),
         meters={meter.id: meter for meter in site.meters},
         meters_at=tuple(tuple(m for m in site.meters if m.circuit == c.id) for c in circuits),
+        terms=Terms.of(site),
         rows=compile_rows(circuits, site.groups, owners, imbalance_a=site.imbalance_a),
         min_a=_column(e.min_a for e in configs),
         max_a=_column(e.max_a for e in configs),
@@ -129,11 +129,6 @@ def _owners(circuits: tuple[Circuit, ...], path: list[int], evse: Evse) -> set[O
     if is_controllable(evse):
         owners.add(GRID)
     return owners
-
-
-def is_controllable(evse: Evse) -> bool:
-    """Tell whether the grid operator may lower it: more than 4.2 kW (section 14a EnWG)."""
-    return NOMINAL_VOLTAGE_V * evse.phases * evse.max_a > CONTROLLABLE_W
 
 
 def _priority(evse: Evse, groups: Mapping[str, Group]) -> int:

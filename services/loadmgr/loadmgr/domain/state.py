@@ -11,6 +11,8 @@ from loadmgr.domain.evse_record import EvseRecord
 from loadmgr.domain.fill import Members
 from loadmgr.domain.limits import External, LimitKey
 from loadmgr.domain.meter_record import MeterRecord
+from loadmgr.domain.moving_limits import MovingLimits
+from loadmgr.domain.rhythm import Haste
 from loadmgr.domain.rows import Rows
 from loadmgr.domain.site_model import SiteModel
 from loadmgr.domain.turns import Turns
@@ -18,6 +20,7 @@ from loadmgr.domain.uncontrolled import take_sample
 from shared.contracts.charging import (
     ApplySetpoint,
     LimitChanged,
+    LimitScope,
     PermissionChanged,
     SetpointApplied,
 )
@@ -52,6 +55,7 @@ class State:
     meters: dict[str, MeterRecord] = field(default_factory=dict)
     external: dict[LimitKey, External] = field(default_factory=dict)
     """Limits that others have set."""
+    moving: MovingLimits = field(default_factory=MovingLimits)
     turns: Turns = field(default_factory=lambda: Turns.of(()))
     revision: int = 0
     """The last setpoint revision given."""
@@ -61,12 +65,18 @@ class State:
     def fit(self, model: SiteModel, now_s: float, *, before: SiteModel | None = None) -> None:
         """Keep a record for everything that the site has, and nothing else.
 
-        What was not steered in the site before may have any limit that was left to it.
+        What was not steered in the site before may have any limit that was left to it. A memory
+        that begins (``before`` None) knows nothing of the limits that another gave.
         """
         ids = [evse.config.id for evse in model.evses]
+        lease_s = model.site.lease_s
+        for evse in model.evses if before is None and model.is_steering else ():
+            left_over = EvseRecord.left_over(evse, lease_s=lease_s, now_s=now_s)
+            self.evses.setdefault(evse.config.id, left_over)
         self.evses = {id_: self.evses.get(id_, EvseRecord()) for id_ in ids}
         self.meters = {id_: self.meters.get(id_, MeterRecord()) for id_ in model.meters}
         self.turns = Turns.of(ids, self.turns)
+        self.moving.fit(model)
         self._board = Board(model)
         for old in () if before is None else before.evses:
             record = self.evses.get(old.config.id)
@@ -77,24 +87,24 @@ class State:
             elif not old.config.enabled:
                 record.retake(record.upper_let_go_a(old, before.site.deactivation, now_s))
 
-    def hear(self, model: SiteModel, event: Event, now_s: float) -> bool:
-        """Take in a fact; return whether it is worth a decision at once."""
+    def hear(self, model: SiteModel, event: Event, now_s: float) -> Haste:
+        """Take in a fact; return how soon it is worth a decision."""
         match event:
             case EvseObserved():
-                return self._hear_evse(model, event, now_s)
+                return _soon(self._hear_evse(model, event, now_s))
             case MeterSampled():
                 return self._hear_meter(model, event, now_s)
             case SetpointApplied():
-                return self._hear_applied(model, event, now_s)
+                return _soon(self._hear_applied(model, event, now_s))
             case PermissionChanged():
                 return self._hear_permission(model, event, now_s)
             case PlanChanged():
-                return self._hear_plan(model, event)
+                return _soon(self._hear_plan(model, event))
             case LimitChanged():
-                return self._hear_limit(model, event)
+                return self._hear_limit(model, event, now_s)
             case StationDisconnected():
-                return self._lose_connection(model, event, now_s)
-        return False
+                return _soon(self._lose_connection(model, event, now_s))
+        return Haste.NONE
 
     def lose_station(self, model: SiteModel, station_id: str, now_s: float) -> bool:
         """Nobody holds this station any more; return whether that is news."""
@@ -137,19 +147,21 @@ class State:
         record.observe(evse, seen, lease_s=model.site.lease_s, now_s=now_s)
         return before != (record.online, record.state, record.may_have_vehicle, record.epoch)
 
-    def _hear_meter(self, model: SiteModel, sample: MeterSampled, now_s: float) -> bool:
+    def _hear_meter(self, model: SiteModel, sample: MeterSampled, now_s: float) -> Haste:
         meter = self.meters.get(sample.meter_id)
         if meter is None:
-            return False
+            return Haste.NONE
         take_sample(model, self.evses, meter, sample, now_s=now_s)
+        self.moving.hear_sample(model, meter, sample, now_s)
         before = meter.current_a
         first, second, third = (
             old if new is None else new for old, new in zip(before, sample.current_a, strict=True)
         )
         meter.current_a = (first, second, third)
-        return any(
-            abs(new - old) > JUMP_A for old, new in zip(before, meter.current_a, strict=True)
-        )
+        steps_a = [new - old for old, new in zip(before, meter.current_a, strict=True)]
+        if max(steps_a) > JUMP_A:
+            return Haste.NOW
+        return _soon(min(steps_a) < -JUMP_A)
 
     def _hear_applied(self, model: SiteModel, outcome: SetpointApplied, now_s: float) -> bool:
         record, evse = self.evses.get(outcome.evse_id), model.evse_by_id.get(outcome.evse_id)
@@ -166,26 +178,32 @@ class State:
         self._forget(evse)
         return record.plan(told)
 
-    def _hear_permission(self, model: SiteModel, word: PermissionChanged, now_s: float) -> bool:
+    def _hear_permission(self, model: SiteModel, word: PermissionChanged, now_s: float) -> Haste:
         record, evse = self.evses.get(word.evse_id), model.evse_by_id.get(word.evse_id)
         if record is None or evse is None:
-            return False
+            return Haste.NONE
         self._forget(evse)
         before = record.permission
         record.permit(word, now_s)
-        if before is None:
-            return True
-        return (before.permitted, before.limit_a) != (word.permitted, word.limit_a)
+        is_news = before is None or (before.permitted, before.limit_a) != (
+            word.permitted,
+            word.limit_a,
+        )
+        return Haste.NOW if is_news else Haste.NONE
 
-    def _hear_limit(self, model: SiteModel, told: LimitChanged) -> bool:
+    def _hear_limit(self, model: SiteModel, told: LimitChanged, now_s: float) -> Haste:
+        if told.scope is LimitScope.DIMMING:
+            is_news = self.moving.hear_dimming(model, told, now_s)
+            return Haste.NOW if is_news else Haste.NONE
         if model.rows.place_of(told.scope, told.target) is None:
-            return False
+            return Haste.NONE
         key, limit = (told.scope, told.target, told.source), External.of(told)
         before = self.external.pop(key, None)
         if limit.is_nothing:
-            return before is not None
+            return _soon(before is not None)
         self.external[key] = limit
-        return before is None or before.amounts != limit.amounts
+        is_news = before is None or before.amounts != limit.amounts
+        return Haste.NOW if is_news else Haste.NONE
 
     def _lose_connection(self, model: SiteModel, gone: StationDisconnected, now_s: float) -> bool:
         station_id = gone.station_id.casefold()
@@ -199,3 +217,7 @@ class State:
             record.lose(now_s)
             self._forget(evse)
         return was_online
+
+
+def _soon(is_news: bool) -> Haste:
+    return Haste.SOON if is_news else Haste.NONE

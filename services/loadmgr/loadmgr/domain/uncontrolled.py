@@ -1,4 +1,9 @@
-"""What flows on each circuit beside the EVSEs: measured where there is a meter, else worst case."""
+"""What flows on each circuit beside the EVSEs: measured where there is a meter, else worst case.
+
+Generation is never room on a fuse, because the sun may go within the second. Only where a grid
+meter shows what is left of the consumption, that counts. What a meter of generation shows in the
+direction of consumption (a storage that is charged, an inverter at night) is load like any other.
+"""
 
 from math import isfinite
 
@@ -7,7 +12,7 @@ import numpy as np
 from loadmgr.domain.arrays import Bools, Floats, Three
 from loadmgr.domain.evse_model import EvseModel
 from loadmgr.domain.evse_record import EvseRecord
-from loadmgr.domain.meter_record import Drawn, MeterRecord, estimate
+from loadmgr.domain.meter_record import Drawn, MeterRecord, PhaseRecord, estimate
 from loadmgr.domain.site_model import SiteModel
 from shared.contracts.meter import MeterSampled
 from shared.contracts.site import Meter, MeterRole
@@ -25,11 +30,15 @@ def take_sample(
     *,
     now_s: float,
 ) -> None:
-    """Turn a reading into estimates. A phase that the meter does not tell ages instead."""
+    """Turn a reading into estimates. A phase that the meter does not tell ages instead.
+
+    Of other consumers and of generation only what flows in the direction of consumption counts.
+    """
     config = model.meters[sample.meter_id]
     circuit = model.circuit_index(config.circuit)
     drawn = _drawn(model.below[circuit], records, now_s) if config.role is MeterRole.GRID else None
     heard_s = min(sample.sampled_at.timestamp(), now_s)
+    meter.note_power(sample, heard_s)
     for index, (phase, shown_a) in enumerate(zip(meter.phases, sample.current_a, strict=True)):
         if shown_a is None or not isfinite(shown_a) or heard_s < phase.heard_s:
             continue
@@ -88,24 +97,40 @@ def uncontrolled_rows(
     """Return the uncontrolled current of every row, and which rows count a lost meter's worst case.
 
     A grid meter tells all of its circuit. A circuit without one carries its own consumers, measured
-    or ``uncontrolled_a``, and those of the circuits below.
+    or ``uncontrolled_a``, and those of the circuits below. A meter of generation replaces neither:
+    it takes nothing off, and lost it costs nothing but what it was seen to draw.
     """
     amps = np.zeros((len(model.circuits), 3))
     lost = np.zeros((len(model.circuits), 3), dtype=bool)
     below = np.zeros_like(amps)
     for index in reversed(range(len(model.circuits))):
         worst_a = model.circuits[index].uncontrolled_a
-        for phase in range(3):
-            at = [(m, meters[m.id].phases[phase]) for m in model.meters_at[index]]
-            lost[index, phase] = any(record.is_lost(now_s) for _, record in at)
-            grid = [record for m, record in at if m.role is MeterRole.GRID]
-            whole_a = [r.uncontrolled_a(worst_a + below[index, phase], now_s) for r in grid]
-            own_a = [record.uncontrolled_a(worst_a, now_s) for _, record in at]
-            beside_a = sum(own_a) if own_a else worst_a
-            amps[index, phase] = max(whole_a) if whole_a else beside_a + below[index, phase]
+        amps[index] = worst_a + below[index]
+        for phase in range(3) if model.meters_at[index] else ():
+            at = [(m.role, meters[m.id].phases[phase]) for m in model.meters_at[index]]
+            beside_a = _beside_a(at, worst_a, below[index, phase], now_s=now_s)
+            amps[index, phase], lost[index, phase] = beside_a, _counts_worst(at, now_s)
         if model.parents[index] >= 0:
             below[model.parents[index]] += amps[index]
     return amps.ravel(), lost.ravel()
+
+
+def _beside_a(
+    at: list[tuple[MeterRole, PhaseRecord]], worst_a: float, below_a: float, *, now_s: float
+) -> float:
+    """Return what flows beside the EVSEs at a circuit with meters, on one phase."""
+    grid = [record for role, record in at if role is MeterRole.GRID]
+    if grid:
+        return max(record.uncontrolled_a(worst_a + below_a, now_s) for record in grid)
+    own = [record for role, record in at if role is MeterRole.CONSUMPTION]
+    sources = [record for role, record in at if role is MeterRole.GENERATION]
+    own_a = sum(record.uncontrolled_a(worst_a, now_s) for record in own) if own else worst_a
+    return own_a + sum(record.uncontrolled_a(0.0, now_s) for record in sources) + below_a
+
+
+def _counts_worst(at: list[tuple[MeterRole, PhaseRecord]], now_s: float) -> bool:
+    """Tell whether the worst case of a lost meter counts on one phase of a circuit."""
+    return any(record.is_lost(now_s) for role, record in at if role is not MeterRole.GENERATION)
 
 
 def silent_meters(

@@ -19,6 +19,8 @@ class Lease:
     revision: int
     limit_a: float
     expires_at: datetime
+    phases: int | None = None
+    """Phases to use; ``None`` = leave it."""
 
     def is_valid(self, now: datetime) -> bool:
         """It may still be used."""
@@ -81,6 +83,8 @@ class Desired:
 
     limit_a: float
     cause: Cause
+    phases: int | None = None
+    """Phases to use. Only load management orders that; ``None`` = leave it."""
 
 
 def desired(evse: Evse, site: SiteConfig, tenure: Tenure, now: datetime) -> Desired | None:
@@ -98,7 +102,8 @@ def desired(evse: Evse, site: SiteConfig, tenure: Tenure, now: datetime) -> Desi
     if tenure.is_held:
         return Desired(0.0, Cause.HELD)
     if tenure.lease is not None and tenure.lease.is_valid(now):
-        return Desired(min(tenure.lease.limit_a, evse.max_a), Cause.LEASE)
+        limit_a = min(tenure.lease.limit_a, evse.max_a)
+        return Desired(limit_a, Cause.LEASE, tenure.lease.phases)
     if tenure.lease is None and now < tenure.grace_until:
         return None
     return Desired(evse.fallback_a, Cause.FALLBACK)

@@ -128,6 +128,11 @@ class Point(Part):
         """It holds characters."""
         return self.type.startswith("str:")
 
+    @property
+    def is_readable(self) -> bool:
+        """It gives one number."""
+        return self.fc is not None and self.n == 1 and not self.is_text
+
     @model_validator(mode="after")
     def _is_possible(self) -> Self:
         if self.addr + self.count > 65536:
@@ -171,6 +176,60 @@ class Step(Part):
     value: Annotated[float, Field(ge=0)]
 
 
+class PhaseSwitch(Part):
+    """How the box changes between three phases and its first one."""
+
+    write: PointName
+    one: Annotated[float, Field(ge=0)]
+    """What is written for one phase,"""
+    three: Annotated[float, Field(ge=0)]
+    """and for three."""
+    state: PointName | None = None
+    """Shows the phases that are connected, where the written point does not."""
+    state_one: float | None = None
+    state_three: float | None = None
+    """What it shows; ``None`` = the same as is written. Anything else = changing, or unknown."""
+    when: tuple[Condition, ...] = ()
+    """What has to hold for the box to be able to change."""
+    pauses: bool = True
+    """Nothing may flow meanwhile. ``False``: the box sees to that by itself."""
+    pause_before_s: Annotated[float, Field(ge=0, le=300)] = 10.0
+    """The car is given this long to stop; without a meter all of it passes."""
+    pause_after_s: Annotated[float, Field(ge=0, le=600)] = 5.0
+    """No charging for at least this long after the write."""
+    confirm_s: Annotated[float, Field(ge=0, le=600)] = 60.0
+    """A change that is not seen after this time has failed."""
+
+    @model_validator(mode="after")
+    def _is_decidable(self) -> Self:
+        if self.one == self.three:
+            raise ValueError("one and three are the same value: nothing would change")
+        if self.state is None and (self.state_one, self.state_three) != (None, None):
+            raise ValueError("state_one and state_three belong to a state point: name one")
+        if self.shows_one == self.shows_three:
+            raise ValueError("state_one and state_three are the same value: nothing could be told")
+        return self
+
+    @property
+    def shown_by(self) -> PointName:
+        """The point that shows the phases."""
+        return self.write if self.state is None else self.state
+
+    @property
+    def shows_one(self) -> float:
+        """What is shown with one phase connected."""
+        return self.one if self.state_one is None else self.state_one
+
+    @property
+    def shows_three(self) -> float:
+        """What is shown with three phases connected."""
+        return self.three if self.state_three is None else self.state_three
+
+    def value_for(self, phases: int) -> float:
+        """Return what is written for so many phases."""
+        return self.one if phases == 1 else self.three
+
+
 class Control(Part):
     """How the box is limited, in ampere per phase."""
 
@@ -180,6 +239,8 @@ class Control(Part):
     pause: tuple[Step, ...] = ()
     resume: tuple[Step, ...] = ()
     """Written after the limit, so that no old limit is released."""
+    phases: PhaseSwitch | None = None
+    """How it changes the number of phases; ``None`` = it does not."""
 
     @model_validator(mode="after")
     def _can_pause(self) -> Self:
@@ -270,6 +331,14 @@ class Template(Part):
             raise ValueError(f"points with a limit need max: {', '.join(open_ended)}")
         return self
 
+    @model_validator(mode="after")
+    def _phases_are_seen(self) -> Self:
+        switch = None if self.control is None else self.control.phases
+        state = None if switch is None else switch.state
+        if state is not None and (state not in self.points or not self.points[state].is_readable):
+            raise ValueError(f"{state} is no single number that can be read: it shows no phases")
+        return self
+
     def _cannot_write(self, name: str) -> bool:
         return name not in self.points or self.points[name].write_fc is None
 
@@ -280,12 +349,17 @@ class Template(Part):
             yield from (c.point for case in point.cases for c in case.when)
         yield from (c.point for rule in self.status for c in rule.when)
         yield from (name for derived in self.derived.values() for name in derived.of)
+        if self.control is not None and self.control.phases is not None:
+            yield self.control.phases.shown_by
+            yield from (condition.point for condition in self.control.phases.when)
         yield from self._names_written()
 
     def _names_written(self) -> Iterator[str]:
         if self.control is not None:
             yield self.control.limit
             yield from (step.write for step in (*self.control.pause, *self.control.resume))
+            if self.control.phases is not None:
+                yield self.control.phases.write
         if self.keepalive is not None and self.keepalive.write is not None:
             yield self.keepalive.write
         yield from (n for n in (self.failsafe.timeout, self.failsafe.current) if n is not None)

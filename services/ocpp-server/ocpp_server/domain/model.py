@@ -118,6 +118,9 @@ class Model(_Data):
     purposes: tuple[Purpose, ...] = (Purpose.TX_DEFAULT, Purpose.STATION_MAX, Purpose.TX)
     """In the order in which they are tried."""
     number_phases: NumberPhases = NumberPhases.AS_ORDERED
+    switches_phases: bool | None = None
+    """It changes between one and three phases as a schedule says; ``None`` = if its configuration
+    does not deny it (``ConnectorSwitch3to1PhaseSupported``). See ``can_switch_phases``."""
     needs_start_schedule: bool = False
     """A profile without startSchedule is refused or ignored (field notes 5.5, 37)."""
     never_zero: bool = False
@@ -137,6 +140,18 @@ class Model(_Data):
     """The measurands that it takes; ``None`` = those that we like."""
     configuration: dict[str, str] = Field(default_factory=dict)
     """OCPP keys that it needs."""
+
+    def can_switch_phases(self, told: str | None) -> bool:
+        """Tell whether its number of phases can be ordered (field notes 5.5, 36).
+
+        ``told``: the value of ConnectorSwitch3to1PhaseSupported, ``None`` = it has no such key;
+        then the site is believed. The file counts more: a go-e says true and does nothing (#154).
+        """
+        if self.number_phases is NumberPhases.NEVER:
+            return False
+        if self.switches_phases is not None:
+            return self.switches_phases
+        return told is None or told.strip(" '\"").casefold() != "false"
 
 
 UNKNOWN_MODEL = Model()

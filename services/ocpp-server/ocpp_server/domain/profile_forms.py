@@ -13,6 +13,7 @@ from ocpp_server.domain.model import Levels, Model, NumberPhases, Purpose, RateU
 RATE_UNIT_KEY = "ChargingScheduleAllowedChargingRateUnit"
 MAX_LEVEL_KEY = "ChargeProfileMaxStackLevel"
 CONNECTORS_KEY = "NumberOfConnectors"
+PHASES_KEY = "ConnectorSwitch3to1PhaseSupported"
 _AMP_WORDS = frozenset({"current", "a", "amp", "ampere"})
 _WATT_WORDS = frozenset({"power", "w", "watt"})
 

@@ -28,7 +28,11 @@ class Limit(NamedTuple):
     phases: int | None = None
     """Phases to use; ``None`` = leave it to the box."""
     watts_phases: int | None = None
-    """For how many phases watts are counted; ``None`` = those to use, or all that are wired."""
+    """For how many phases watts are counted; ``None`` = those to use, or all that are wired.
+
+    Fewer than those to use where the car takes fewer: watts for three would be three times its
+    ampere on one.
+    """
 
 
 class Outlet(NamedTuple):
@@ -136,7 +140,7 @@ def _schedule(periods: list[tuple[int, Limit]], form: Form, outlet: Outlet) -> d
 def _period(start_s: int, limit: Limit, form: Form, *, wired: int) -> dict[str, Any]:
     value = limit.limit_a
     if form.unit is RateUnit.WATTS:
-        value *= NOMINAL_VOLTAGE_V * (limit.phases or limit.watts_phases or wired)
+        value *= NOMINAL_VOLTAGE_V * (limit.watts_phases or limit.phases or wired)
     period: dict[str, Any] = {"startPeriod": start_s, "limit": _floor_to(value, 0.1)}
     if form.number_phases is NumberPhases.ALWAYS:
         period["numberPhases"] = limit.phases or wired

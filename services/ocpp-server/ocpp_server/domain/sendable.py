@@ -4,14 +4,13 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from ocpp_server.domain.meter_values import Reading
-from ocpp_server.domain.model import Model, NumberPhases, RateUnit, WattsPhases
+from ocpp_server.domain.model import Model, RateUnit, WattsPhases
+from ocpp_server.domain.phases import SWITCHES_WITHIN_S, in_use
 from ocpp_server.domain.profile_forms import Form
 from ocpp_server.domain.profiles import Limit, sendable_a
 from shared.contracts.site import Evse
 from shared.units import PhaseAmps
 
-FLOWING_A = 1.0
-"""Below that a phase is not in use."""
 LATE_S = 20.0
 """So long after a limit a car may still draw more (IEC 61851-1: 5 s, and the box's own pace)."""
 TOLERANCE_A = 1.0
@@ -24,25 +23,34 @@ class Sendable(NamedTuple):
     refusal: str | None = None
 
 
-def sendable(
-    wanted: Limit, *, evse: Evse, model: Model, form: Form | None, measured: PhaseAmps | None
-) -> Sendable:
+class Box(NamedTuple):
+    """What is known of the box that a limit is for."""
+
+    model: Model
+    form: Form | None
+    """How it is told limits; ``None`` = not known yet."""
+    measured: PhaseAmps | None
+    can_switch_phases: bool = True
+
+
+def sendable(wanted: Limit, *, evse: Evse, box: Box) -> Sendable:
     """Return a limit as a box takes it, rounded down (field notes 5.5, 34 to 36 and 39).
 
     A box that faults at 0 A is left at its minimum; the order counts as refused, because more may
-    flow than was granted. Where the number of phases cannot be told, fewer cannot be ordered.
+    flow than was granted. A box that cannot switch its phases hears nothing of them, and refuses
+    fewer than it is wired to: on those that were not granted nobody has made room.
     """
-    if (
-        wanted.phases is not None
-        and wanted.phases < evse.phases
-        and (model.number_phases is NumberPhases.NEVER)
-    ):
-        return Sendable(limit=None, refusal="it cannot be told how many phases to use")
+    phases = wanted.phases
+    if phases is not None and not (evse.switches_phases and box.can_switch_phases):
+        if phases < evse.phases:
+            return Sendable(limit=None, refusal="it cannot be told how many phases to use")
+        wanted = wanted._replace(phases=None)
     counted = None
-    if form is not None and form.unit is RateUnit.WATTS and wanted.phases is None:
-        counted = watts_phases(model, measured, wired=evse.phases)
-    zero_as_a = evse.min_a if model.never_zero else None
-    return _rounded(wanted, counted, whole_amps=model.whole_amps, zero_as_a=zero_as_a)
+    if box.form is not None and box.form.unit is RateUnit.WATTS:
+        most = min(evse.phases, wanted.phases or evse.phases)
+        counted = watts_phases(box.model, box.measured, wired=most)
+    zero_as_a = evse.min_a if box.model.never_zero else None
+    return _rounded(wanted, counted, whole_amps=box.model.whole_amps, zero_as_a=zero_as_a)
 
 
 @lru_cache(maxsize=4_096)  # many stations are told the same few limits
@@ -62,10 +70,9 @@ def watts_phases(model: Model, measured: PhaseAmps | None, *, wired: int) -> int
     Those that are seen to be in use. A car of one phase that gets watts for three would draw three
     times its ampere.
     """
-    known = () if measured is None else measured.known
-    in_use = sum(1 for amps in known if amps >= FLOWING_A)
-    if in_use:
-        return min(in_use, wired)
+    used = in_use(measured)
+    if used:
+        return min(used, wired)
     return 1 if model.watts_phases is WattsPhases.ONE else wired
 
 
@@ -77,5 +84,7 @@ def heeds(reading: Reading, limit: Limit, *, since_s: float) -> bool:
     if since_s < LATE_S:
         return True
     flowing = () if reading.current_a is None else reading.current_a.known
+    if limit.phases == 1 and since_s >= SWITCHES_WITHIN_S and in_use(reading.current_a) > 1:
+        return False
     told = [*flowing, *(() if reading.offered_a is None else (reading.offered_a,))]
     return max(told, default=0.0) <= limit.limit_a + TOLERANCE_A

@@ -3,7 +3,14 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from modbus_bridge.domain.template import Condition, Control, Derived, Keepalive, Point
+from modbus_bridge.domain.template import (
+    Condition,
+    Control,
+    Derived,
+    Keepalive,
+    PhaseSwitch,
+    Point,
+)
 from tests.unit.modbus_bridge.conftest import Build
 
 
@@ -108,3 +115,55 @@ def test_keepalive_has_exactly_what_its_kind_needs(fields: dict[str, Any]) -> No
 def test_product_needs_two_operands() -> None:
     with pytest.raises(ValidationError, match="two points"):
         Derived(op="product_sum", of=("current",))
+
+
+def control(**phases: Any) -> dict[str, Any]:
+    switch = {"write": "enable", "one": 1, "three": 0, **phases}
+    return {"limit": "current_limit", "zero_pauses": True, "phases": switch}
+
+
+@pytest.mark.parametrize(
+    ("phases", "complaint"),
+    [
+        ({"write": "relay"}, "unknown points: relay"),
+        ({"write": "pilot"}, "without write_fc.*pilot"),
+        ({"state": "relay"}, "unknown points: relay"),
+        ({"when": [{"point": "flags", "value": 1}]}, "unknown points: flags"),
+        ({"one": 0}, "nothing would change"),
+        ({"state_one": 1}, "belong to a state point"),
+        ({"state": "pilot", "state_one": 2, "state_three": 2}, "nothing could be told"),
+        ({"pause_after_s": -1}, "greater than or equal to 0"),
+    ],
+)
+def test_a_phase_switch_that_cannot_work_is_refused(
+    build: Build, phases: dict[str, Any], complaint: str
+) -> None:
+    assert build(control=control()).control is not None
+    with pytest.raises(ValidationError, match=complaint):
+        build(control=control(**phases))
+
+
+@pytest.mark.parametrize(
+    "changes", [{"fc": None, "write_fc": 6}, {"n": 3}, {"type": "str:2"}], ids=str
+)
+def test_phases_are_shown_by_a_number_that_can_be_read(
+    build: Build, changes: dict[str, Any]
+) -> None:
+    points = build().model_dump(mode="json")["points"]
+    points["state"] = {"addr": 40, **changes}
+    with pytest.raises(ValidationError, match="shows no phases"):
+        build(points=points, control=control(state="state"))
+
+
+def test_phases_are_not_shown_by_what_is_computed(build: Build) -> None:
+    derived = {"sum": {"op": "sum", "of": ["pilot"]}}
+    with pytest.raises(ValidationError, match="shows no phases"):
+        build(derived=derived, control=control(state="sum"))
+
+
+def test_the_written_point_shows_the_phases_unless_another_one_does() -> None:
+    plain = PhaseSwitch(write="select", one=1, three=2)
+    assert (plain.shown_by, plain.shows_one, plain.shows_three) == ("select", 1, 2)
+    assert (plain.value_for(1), plain.value_for(3)) == (1, 2)
+    other = PhaseSwitch(write="select", one=1, three=2, state="s", state_one=0, state_three=3)
+    assert (other.shown_by, other.shows_one, other.shows_three) == ("s", 0, 3)
