@@ -182,7 +182,9 @@ class DecisionLog:
         self._broken_until_s = self._clock.monotonic() + RETRY_S
 
     async def _in_thread(self, work: Callable[..., None], *args: object) -> None:
-        await asyncio.get_running_loop().run_in_executor(self._thread, work, *args)
+        loop = asyncio.get_running_loop()
+        # Cancelled before it has begun, the work would be dropped, and its records with it.
+        await asyncio.shield(loop.run_in_executor(self._thread, work, *args))
 
     async def _report(self, trouble: str | None) -> None:
         """Tell once that the disk fails, and once that it is well again.

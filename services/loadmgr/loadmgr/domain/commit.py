@@ -24,6 +24,17 @@ class Committed:
     row: Ints
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Fixed:
+    """What is taken on each row whatever is sent."""
+
+    possible: Floats
+    """What may flow: a current measured before a limit was lowered counts on."""
+    proven: Floats
+    """What was seen to exceed the limit of its time. Without the rest nobody is thought to disobey
+    only because he has not been measured again."""
+
+
 def reserved_now(demands: Demands, upper_a: Floats) -> Floats:
     """Return what may flow per EVSE and grid phase (N x 3).
 
@@ -34,15 +45,23 @@ def reserved_now(demands: Demands, upper_a: Floats) -> Floats:
     return np.where(is_exceeded, demands.measured_a + MARGIN_A, by_limit)
 
 
-def fixed_rows(model: SiteModel, demands: Demands) -> Floats:
-    """Return per row what EVSEs take that no setpoint can change now.
+def fixed_rows(model: SiteModel, demands: Demands) -> Fixed:
+    """Return what EVSEs take that no setpoint can change now.
 
     All that may flow at those out of reach, and at the others what exceeds their limit.
     """
     reserved = reserved_now(demands, demands.upper_a)
     by_limit = demands.usage * demands.upper_a[:, None]
     fixed = np.where(demands.is_steered[:, None], reserved - by_limit, reserved)
-    return model.rows.sums(fixed, demands.who) if fixed.any() else np.zeros(model.rows.count)
+    if not fixed.any():
+        nothing = np.zeros(model.rows.count)
+        return Fixed(possible=nothing, proven=nothing)
+    obeyed = demands.usage * np.maximum(demands.upper_a, demands.column(Column.UNDER_A))[:, None]
+    is_proven = ~demands.is_steered[:, None] | (demands.measured_a > obeyed + EXCESS_A)
+    proven = np.where(is_proven, fixed, 0.0)
+    return Fixed(
+        possible=model.rows.sums(fixed, demands.who), proven=model.rows.sums(proven, demands.who)
+    )
 
 
 def may_flow(model: SiteModel, demands: Demands) -> Floats:

@@ -66,9 +66,11 @@ class Column(IntEnum):
     TOLD_PHASES = 19
     """What a switching box was told; 0 = nothing yet, NaN = it cannot switch or may not now."""
     SWITCHED_S = 20
-    USAGE = 21
+    UNDER_A = 21
+    """The highest limit that may have been in force when its current was measured."""
+    USAGE = 22
     """This and the next two: 1.0 on each grid phase that the car may use."""
-    MEASURED_A = 24
+    MEASURED_A = 25
     """This and the next two: measured on the grid's phases; unknown is zero."""
 
 
@@ -156,6 +158,7 @@ def judgement(site: SiteConfig, evse: EvseModel, record: EvseRecord, now_s: floa
     _judge_limits(row, site, evse, record, now_s=now_s)
     _judge_session(row, evse, record, now_s)
     _judge_sent(row, site, record, now_s)
+    row[Column.UNDER_A] = record.measured_under_a
     row[Column.USAGE : Column.USAGE + 3] = record.usage(evse)
     row[Column.MEASURED_A : Column.MEASURED_A + 3] = record.measured_most_a(evse, now_s)
     row[Column.UNTIL_S] = min(_changes(record, now_s))

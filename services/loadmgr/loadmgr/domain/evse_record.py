@@ -69,6 +69,8 @@ class EvseRecord:
     line_a: tuple[float | None, float | None, float | None] = (None, None, None)
     """At the box's own lines; an unwired line is zero unless it shows something."""
     measured_s: float = NEVER
+    measured_under_a: float = 0.0
+    """The highest limit that may have been in force then: up to it, it obeyed."""
     permission: Permission | None = None
     sent: Sent | None = None
     ladder: Ladder = field(default_factory=Ladder)
@@ -141,7 +143,7 @@ class EvseRecord:
 
     def may_switch(self, evse: EvseModel) -> bool:
         """Its box can change between three phases and one, and for this car that may matter."""
-        if not evse.config.switches_phases or evse.config.phases == 1:
+        if not evse.config.switches_phases or evse.config.phases == 1 or self.switch.is_refuted:
             return False
         return self.switch.told == 1 or self.used_lines is None or self.used_lines & 0b110 > 0
 
@@ -316,6 +318,7 @@ class EvseRecord:
         )
         self.line_a = (first, second, third)
         self.measured_s = min(seen.observed_at.timestamp(), now_s)
+        self.measured_under_a = self.upper_a(self.measured_s)
         self._believe_silent_box(now_s)
 
     def _believe_silent_box(self, now_s: float) -> None:
@@ -330,6 +333,7 @@ class EvseRecord:
 
     def _watch_vehicle(self, evse: EvseModel, seen: EvseObserved, now_s: float) -> None:
         drawn_a, vehicle = self.most_drawn_a, self.vehicle
+        self.switch.watch(self.line_a)
         vehicle.learn_lines(self.line_a, drawn_a, now_s)
         vehicle.note_energy(seen.energy_wh, self.line_a, now_s)
         sent = self.sent

@@ -16,4 +16,6 @@ class Ground:
     is_lost: Bools
     """Phases of circuits that count the worst case of a lost meter."""
     room: Floats
-    """What each row has for those who can be steered."""
+    """What each row certainly has for those who can be steered: raises come out of it."""
+    fair_room: Floats
+    """What it has if nobody disobeys who was not seen to: shares are made of it."""

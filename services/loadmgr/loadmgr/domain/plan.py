@@ -103,8 +103,14 @@ def _ground(model: SiteModel, state: State, demands: Demands, now: datetime) -> 
     )
     state.moving.lower(limits, look, lambda: beside + may_flow(model, demands))
     carried_by_all(model.rows, demands, limits.amount)
-    room = limits.amount - beside - fixed_rows(model, demands)
-    return Ground(limits=limits, beside_a=beside_a, is_lost=is_lost, room=room)
+    left, fixed = limits.amount - beside, fixed_rows(model, demands)
+    return Ground(
+        limits=limits,
+        beside_a=beside_a,
+        is_lost=is_lost,
+        room=left - fixed.possible,
+        fair_room=left - fixed.proven,
+    )
 
 
 def _outcome(
@@ -117,14 +123,14 @@ def _outcome(
     now_s: float,
 ) -> Outcome:
     """Return every stage from the fair shares to what is sent."""
-    room = ground.room
-    shares = share(claims, members, room)
+    room, fair_room = ground.room, ground.fair_room
+    shares = share(claims, members, fair_room)
     sight = Sight(
         model=model,
         demands=demands,
         claims=claims,
         limit=ground.limits.amount,
-        left=room - members.row_sums(shares.amps, len(room)),
+        left=fair_room - members.row_sums(shares.amps, len(fair_room)),
         amps=shares.amps,
     )
     phases, changes = chosen_phases(sight, now_s)
@@ -135,7 +141,7 @@ def _outcome(
         ground=ground,
         shares=shares,
         committed=committed,
-        paced=pace(members, demands, wished_a=committed.amps, room=room, now_s=now_s),
+        paced=pace(members, demands, wished_a=committed.amps, room=fair_room, now_s=now_s),
         phases=phases,
     )
 
