@@ -66,6 +66,8 @@ class Box:
     lease_ends_s: float | None = None
     phases: int = 3
     """Those it feeds, where it can switch."""
+    feeds_three: bool = False
+    """It accepts a change of phases and makes none."""
     energy_wh: float = 0.0
     seen: EvseObserved | None = None
 
@@ -311,7 +313,8 @@ class Garage:
         if setpoint.phases in {None, box.phases}:
             return
         assert box.evse.switches_phases, "a box that cannot switch is told nothing"
-        box.phases, box.ceiling_a, box.lowerings = setpoint.phases or 3, 0.0, []
+        box.ceiling_a, box.lowerings = 0.0, []
+        box.phases = 3 if box.feeds_three else setpoint.phases or 3
 
     def _observations(self, box: Box) -> Iterable[Event]:
         is_due = box.seen is None or box.seen.state is not box.state

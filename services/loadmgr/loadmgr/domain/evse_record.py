@@ -9,9 +9,11 @@ from math import isfinite
 
 from loadmgr.domain.arrays import NOTHING, Three
 from loadmgr.domain.evse_model import EvseModel
+from loadmgr.domain.line_current import plausible
 from loadmgr.domain.moment import NEVER
 from loadmgr.domain.phase_switch import PhaseSwitch
 from loadmgr.domain.reserve import EXCESS_A, FOLLOW_S, MARGIN_A, SEND_DELAY_S, Ladder
+from loadmgr.domain.sent import Sent
 from loadmgr.domain.vehicle import DRAWING_A, Vehicle
 from loadmgr.domain.wish import Wish
 from shared.contracts.charging import (
@@ -31,21 +33,6 @@ PERMISSION_S = 45.0
 SILENT_BOX_S = 30.0
 """A box that answers no setpoint for so long may be judged by what it is measured to do."""
 DISOBEYS_AFTER_S = FOLLOW_S + 9.0
-IMPLAUSIBLE_TIMES = 3.0
-
-
-@dataclass(slots=True)
-class Sent:
-    """The last setpoint sent to an EVSE."""
-
-    revision: int
-    limit_a: float
-    sent_s: float
-    changed_s: float
-    """When this limit was first sent; repetitions renew the lease only."""
-    offered_s: float
-    """Since when it has been offered current at all."""
-    outcome: SetpointOutcome | None = None
 
 
 @dataclass(slots=True)
@@ -261,7 +248,7 @@ class EvseRecord:
             self.raised_s, self.vehicle.unused_since_s = now_s, None
         if is_new:
             self.moved_s = now_s
-        self.sent = _following(before, setpoint, is_new=is_new, now_s=now_s)
+        self.sent = Sent.after(before, setpoint, now_s)
         self.ladder.sent(revision, limit_a, now_s)
         self.lease_until_s = now_s + SEND_DELAY_S + setpoint.lease_s + FOLLOW_S
         self.must_resend = False
@@ -314,7 +301,7 @@ class EvseRecord:
             self.line_a, self.measured_s = (None, None, None), NEVER
             return
         first, second, third = (
-            _plausible(evse, line, amps) for line, amps in enumerate(seen.current_a)
+            plausible(evse, line, amps) for line, amps in enumerate(seen.current_a)
         )
         self.line_a = (first, second, third)
         self.measured_s = min(seen.observed_at.timestamp(), now_s)
@@ -347,29 +334,3 @@ class EvseRecord:
     def _known_lines(self) -> Three:
         first, second, third = (0.0 if amps is None else amps for amps in self.line_a)
         return (first, second, third)
-
-
-def _following(before: Sent | None, setpoint: ApplySetpoint, *, is_new: bool, now_s: float) -> Sent:
-    """Return what was sent last, if that is ``setpoint``."""
-    is_first_offer = before is None or before.limit_a <= 0
-    return Sent(
-        revision=setpoint.revision,
-        limit_a=setpoint.limit_a,
-        sent_s=now_s,
-        changed_s=now_s if is_new or before is None else before.changed_s,
-        offered_s=now_s if is_first_offer or before is None else before.offered_s,
-        outcome=None if is_new or before is None else before.outcome,
-    )
-
-
-def _plausible(evse: EvseModel, line: int, amps: float | None) -> float | None:
-    """Return a line current as far as it can be true; ``None`` = unknown.
-
-    Noise around zero is zero, and so is a line that the box does not have and says nothing about.
-    Energy does not flow back, and nothing carries several times what it is made for.
-    """
-    if amps is None:
-        return None if evse.all_lines >> line & 1 else 0.0
-    if not isfinite(amps) or amps < -DRAWING_A or amps > IMPLAUSIBLE_TIMES * evse.config.max_a:
-        return None
-    return max(amps, 0.0)
