@@ -252,7 +252,7 @@ class Instance:
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
         self.name = bus.instance
-        settings = LoadmgrSettings(_env_file=None)  # type: ignore[call-arg]  # pydantic's own
+        settings = LoadmgrSettings(loadmgr_log_mib=0, _env_file=None)  # type: ignore[call-arg]  # pydantic's own
         self._task = asyncio.create_task(
             run(settings, bus, clock=SYSTEM_CLOCK, health=Health()), name=self.name
         )

@@ -243,7 +243,7 @@ def _is_given(boxes: Boxes, each_a: float) -> bool:
 async def _world(url: str | None) -> AsyncIterator[tuple[Bus, Any]]:
     if url is None:
         hub = MemoryBus(SYSTEM_CLOCK, frozenset({"loadmgr"}))
-        settings = LoadmgrSettings(_env_file=None)  # type: ignore[call-arg]  # pydantic's own
+        settings = LoadmgrSettings(loadmgr_log_mib=0, _env_file=None)  # type: ignore[call-arg]  # pydantic's own
         bus, own = hub.join("ocpp-server"), hub.join("loadmgr")
         yield bus, run(settings, own, clock=SYSTEM_CLOCK, health=Health())
         await own.close()

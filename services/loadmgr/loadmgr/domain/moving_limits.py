@@ -86,10 +86,8 @@ class MovingLimits:
     def _lower_by_mean(self, limits: Limits, look: Look, flows: Callable[[], Floats]) -> None:
         for circuit_id, record in self.means.items():
             index = look.model.circuit_index(circuit_id)
-            limit_w = look.model.circuits[index].mean_limit_w
-            place = look.model.rows.place_of(LimitScope.CIRCUIT, circuit_id)
-            if limit_w is None or place is None:
-                continue
+            limit_w = look.model.circuits[index].mean_limit_w or 0.0
+            place = look.model.rows.places[LimitScope.CIRCUIT, circuit_id]
             if not any(m.role is MeterRole.GRID for m in look.model.meters_at[index]):
                 record.add(float(flows()[place[1]]), limit_w, look.now_s)
             allowed_w = record.allowed_w(limit_w, look.now_s)

@@ -25,19 +25,19 @@ GAP_S = 120.0
 
 @dataclass(slots=True)
 class Delivered:
-    """The energy that the vehicle was given, in Wh: by the box's register, else by its current."""
+    """The energy that the vehicle was given, in Wh: by the box's counter, else by its current."""
 
     wh: float = 0.0
-    register_wh: float | None = None
+    counter_wh: float | None = None
     at_s: float = NEVER
 
-    def add(self, register_wh: float | None, power_w: float, now_s: float) -> None:
-        """Take in a reading. A register that goes back counts from there."""
-        if register_wh is not None:
-            if self.register_wh is not None:
-                self.wh += max(0.0, register_wh - self.register_wh)
-            self.register_wh = register_wh
-        elif self.register_wh is None and now_s - self.at_s <= GAP_S:
+    def add(self, counter_wh: float | None, power_w: float, now_s: float) -> None:
+        """Take in a reading. A counter that goes back counts from there."""
+        if counter_wh is not None:
+            if self.counter_wh is not None:
+                self.wh += max(0.0, counter_wh - self.counter_wh)
+            self.counter_wh = counter_wh
+        elif self.counter_wh is None and now_s - self.at_s <= GAP_S:
             self.wh += power_w * (now_s - self.at_s) / 3_600
         self.at_s = now_s
 
@@ -95,8 +95,8 @@ class Vehicle:
             self.idle_until_s = now_s + IDLE_FOR_S
 
     def note_energy(
-        self, register_wh: float | None, line_a: tuple[float | None, ...], now_s: float
+        self, counter_wh: float | None, line_a: tuple[float | None, ...], now_s: float
     ) -> None:
         """Count what it is given."""
         amps = sum(a for a in line_a if a is not None)
-        self.delivered.add(register_wh, NOMINAL_VOLTAGE_V * amps, now_s)
+        self.delivered.add(counter_wh, NOMINAL_VOLTAGE_V * amps, now_s)

@@ -1,1 +1,1 @@
-"""Dry runs: the decision in a virtual garage, faster than time. Pure: no I/O, no clock."""
+"""Dry runs: decisions in a virtual garage, faster than time. Only ``question`` does I/O."""

@@ -85,7 +85,7 @@ class Box:
     stay: Stay | None = None
     drawn_a: float = 0.0
     """On each line in use."""
-    register_wh: float = 0.0
+    counter_wh: float = 0.0
     settled_s: float = 0.0
     closed_until_s: float = 0.0
     """It changes its phases, and nothing flows until then."""
@@ -205,7 +205,7 @@ class Box:
             return
         drawn_wh = min(self.power_w * seconds / 3600, self.stay.missing_wh)
         self.stay.delivered_wh += drawn_wh
-        self.register_wh += drawn_wh
+        self.counter_wh += drawn_wh
 
     def _offer(self, limit_a: float, at_s: float) -> None:
         self.limit_a = limit_a

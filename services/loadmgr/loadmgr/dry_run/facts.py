@@ -39,7 +39,7 @@ class Facts:
             state=box.state,
             current_a=_phases(box.line_a),
             power_w=box.power_w,
-            energy_wh=box.register_wh,
+            energy_wh=box.counter_wh,
             offered_a=box.limit_a,
         )
 

@@ -28,7 +28,7 @@ LATELY_S = 90.0
 AT_ITS_OFFER_A = 1.0
 """A car that draws so little below its offer takes all of it."""
 MOST_STEP_WH = 100_000.0
-"""A register that jumps by more was exchanged or reset; the current tells the energy then."""
+"""A counter that jumps by more was exchanged or reset; the current tells the energy then."""
 _PLAN = TypeAdapter(ChargingPlan | None)
 
 
@@ -59,9 +59,9 @@ class Outlet:
     at_offer_s: float = float("-inf")
     """When it was last seen to draw all that it was offered."""
     integrated_wh: float = 0.0
-    register_wh: float | None = None
-    registered_wh: float | None = None
-    """What its register has counted since it came; ``None`` = it has none."""
+    counter_wh: float | None = None
+    counted_up_wh: float | None = None
+    """What its counter has counted since it came; ``None`` = it has none."""
 
     def observe(self, seen: Words, at_s: float) -> RecordedVisit | None:
         """Take in an observation; return the visit that has ended with it."""
@@ -85,7 +85,7 @@ class Outlet:
             self.arrived_s = None
             return None
         arrives_s, self.arrived_s = self.arrived_s, None
-        counted_wh = self.registered_wh
+        counted_wh = self.counted_up_wh
         delivered_wh = self.integrated_wh if counted_wh is None else counted_wh
         planned_wh = None if self.plan is None else self.plan.energy_wh
         visit = Visit(
@@ -103,9 +103,9 @@ class Outlet:
             visit=visit, delivered_wh=delivered_wh, may_have_wanted_more=wants_more
         )
 
-    def _arrive(self, at_s: float, register_wh: float | None) -> None:
+    def _arrive(self, at_s: float, counter_wh: float | None) -> None:
         self.arrived_s, self.integrated_wh = at_s, 0.0
-        self.register_wh, self.registered_wh = register_wh, None
+        self.counter_wh, self.counted_up_wh = counter_wh, None
         self.most_lines_a, self.takes_less = [0.0, 0.0, 0.0], False
         self.at_offer_s = float("-inf")
 
@@ -114,12 +114,12 @@ class Outlet:
         self.integrated_wh += NOMINAL_VOLTAGE_V * sum(self.lines_a) * max(seconds, 0.0) / 3_600
         self.seen_s = at_s
 
-    def _count(self, register_wh: float | None) -> None:
-        if register_wh is None or self.arrived_s is None:
+    def _count(self, counter_wh: float | None) -> None:
+        if counter_wh is None or self.arrived_s is None:
             return
-        before, self.register_wh = self.register_wh, register_wh
-        if before is not None and 0 <= register_wh - before < MOST_STEP_WH:
-            self.registered_wh = (self.registered_wh or 0.0) + register_wh - before
+        before, self.counter_wh = self.counter_wh, counter_wh
+        if before is not None and 0 <= counter_wh - before < MOST_STEP_WH:
+            self.counted_up_wh = (self.counted_up_wh or 0.0) + counter_wh - before
 
     def _draw(self, seen: Words) -> None:
         told = seen["current_a"] or {}

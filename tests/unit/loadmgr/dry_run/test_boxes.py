@@ -135,7 +135,7 @@ def test_energy_is_counted_exactly() -> None:
     one.settle(7_200.0)
     assert one.stay is not None
     assert one.stay.delivered_wh == pytest.approx(wanted_wh)
-    assert one.register_wh == one.stay.delivered_wh
+    assert one.counter_wh == one.stay.delivered_wh
 
 
 def test_the_register_goes_on_with_the_next_vehicle() -> None:
@@ -143,7 +143,7 @@ def test_the_register_goes_on_with_the_next_vehicle() -> None:
     one.unplug(3_600.0)
     one.plug(visit(), 4_000.0)
     one.settle(4_000.0 + 3_600.0)
-    assert one.register_wh == pytest.approx(2 * 6_900)
+    assert one.counter_wh == pytest.approx(2 * 6_900)
     assert one.stay is not None
     assert one.stay.delivered_wh == pytest.approx(6_900)
 

@@ -12,7 +12,7 @@ CLAMP, FAIR, OURS, GUARDED = (
     "clamp to (limit - measured)",
     "fair share, no reservation",
     "load management",
-    "load management, guard",
+    "load management, guard 99.9 %",
 )
 
 
@@ -39,8 +39,10 @@ def test_reservation_costs_little_energy() -> None:
     assert rows()[LAG.name, OURS].kwh > 0.93 * rows()[LAG.name, FAIR].kwh
 
 
-def test_jumps_of_other_consumers_cost_less_than_half_the_overload() -> None:
-    assert rows()[JUMPS.name, OURS].overload_s < 0.5 * rows()[JUMPS.name, FAIR].overload_s
+def test_jumps_of_other_consumers_cost_less_overload_and_with_a_guard_little() -> None:
+    fair = rows()[JUMPS.name, FAIR].overload_s
+    assert rows()[JUMPS.name, OURS].overload_s < fair
+    assert rows()[JUMPS.name, GUARDED].overload_s < fair / 4
 
 
 def test_a_guard_buys_safety_with_energy() -> None:
@@ -48,6 +50,14 @@ def test_a_guard_buys_safety_with_energy() -> None:
     assert guarded.guard_a > 0
     assert guarded.overload_s <= ours.overload_s
     assert guarded.kwh < ours.kwh
+
+
+def test_a_guard_is_what_the_meter_rises_by_in_all_but_some_seconds() -> None:
+    one = garage(JUMPS, 1, hours=1.0)
+    wide, narrow = one.guard_a(0.999), one.guard_a(0.995)
+    assert sum(rise_a > wide for rise_a in one.rises_a) <= 4
+    assert 4 < sum(rise_a > narrow for rise_a in one.rises_a) <= 18
+    assert one.guard_a(None) == garage(LAG, 1, hours=1.0).guard_a(0.999) == 0.0
 
 
 def test_the_same_seed_gives_the_same_garage() -> None:
@@ -72,4 +82,4 @@ def test_a_garage_is_as_the_facts_say(seed: int) -> None:
 
 def test_the_page_has_a_line_for_each_contestant_and_case() -> None:
     lines = page_table(list(rows().values())).splitlines()
-    assert len(lines) == 2 + 3 + 4
+    assert len(lines) == 2 + 3 + 5
