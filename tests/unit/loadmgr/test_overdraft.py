@@ -33,11 +33,11 @@ def test_an_excess_while_cars_follow_is_no_overdraft() -> None:
     assert record.less_a(31.0) == 0.0
 
 
-def test_an_excess_that_stays_counts_with_its_highest() -> None:
+def test_an_excess_that_stays_counts_as_it_is_after_the_time_of_reaction() -> None:
     record = OverdraftRecord()
     carry(record, 108.0, 0, 5)
     carry(record, 104.0, 6, 5)
-    assert record.less_a(11.0) == pytest.approx(8.0)
+    assert record.less_a(11.0) == pytest.approx(4.0)
 
 
 def test_a_large_jump_that_cars_answer_in_time_costs_nothing_afterwards() -> None:

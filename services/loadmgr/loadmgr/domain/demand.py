@@ -68,9 +68,11 @@ class Column(IntEnum):
     SWITCHED_S = 20
     UNDER_A = 21
     """The highest limit that may have been in force when its current was measured."""
-    USAGE = 22
+    UNANSWERED_S = 22
+    """Since when a limit has been waiting for its answer; ALWAYS = none is."""
+    USAGE = 23
     """This and the next two: 1.0 on each grid phase that the car may use."""
-    MEASURED_A = 25
+    MEASURED_A = 26
     """This and the next two: measured on the grid's phases; unknown is zero."""
 
 
@@ -240,6 +242,7 @@ def _judge_sent(row: list[float], site: SiteConfig, record: EvseRecord, now_s: f
     sent = record.sent
     row[Column.SENT_A] = nan if sent is None else sent.limit_a
     row[Column.RAISED_S] = record.raised_s
+    row[Column.UNANSWERED_S] = record.ladder.unanswered_since_s()
     row[Column.DISOBEYS] = float(record.disobeys(now_s))
     renew_s = site.lease_s / 3 - 1
     if sent is None or record.must_resend:

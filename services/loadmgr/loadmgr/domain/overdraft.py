@@ -43,8 +43,6 @@ class OverdraftRecord:
     excess_a: float = 0.0
     highest_a: float = 0.0
     """The highest excess, bounded, of this overdraft and those it still cools down from."""
-    run_a: float = 0.0
-    """The highest since the limit was passed, which may not be an overdraft yet."""
     ended_s: float = NEVER
     """When an overdraft was last seen."""
     share: float = 0.0
@@ -65,12 +63,12 @@ class OverdraftRecord:
         self.excess_a = max(0.0, shown_a - limit_a)
         self.share = self.excess_a / limit_a if limit_a > 0 else 0.0
         if self.excess_a <= 0:
-            self.since_s, self.run_a = None, 0.0
+            self.since_s = None
             return
         self.since_s = now_s if self.since_s is None else self.since_s
-        self.run_a = max(self.run_a, min(self.excess_a, MOST_SHARE * limit_a))
         if now_s - self.since_s > REACTION_S or self.share > LARGE_SHARE:
-            self.highest_a, self.ended_s = max(self.highest_a, self.run_a), now_s
+            excess_a = min(self.excess_a, MOST_SHARE * limit_a)
+            self.highest_a, self.ended_s = max(self.highest_a, excess_a), now_s
 
     def less_a(self, now_s: float) -> float:
         """Return by how much (A) the limit counts less now."""

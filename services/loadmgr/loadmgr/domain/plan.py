@@ -1,6 +1,6 @@
 """One decision: from the site, what is known and the time to setpoints."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 
@@ -9,6 +9,7 @@ import numpy as np
 from loadmgr.domain.arrays import Bools, Floats
 from loadmgr.domain.claims import Claims, claims_of
 from loadmgr.domain.commit import commit, fixed_rows, may_flow
+from loadmgr.domain.cover import covered
 from loadmgr.domain.demand import Column, Demands
 from loadmgr.domain.fill import Members
 from loadmgr.domain.ground import Ground
@@ -136,6 +137,10 @@ def _outcome(
     phases, changes = chosen_phases(sight, now_s)
     target_a = np.where(changes, 0.0, shares.amps)
     committed = commit(model, demands, members, target_a=target_a, queue=claims.queue, room=room)
+    amps = covered(
+        model, demands, members, amps=committed.amps, queue=claims.queue, room=room, now_s=now_s
+    )
+    committed = replace(committed, amps=amps)
     return Outcome(
         demands=demands,
         ground=ground,

@@ -7,6 +7,8 @@ then the highest limit that may still be in force is reserved.
 
 from dataclasses import dataclass, field
 
+from loadmgr.domain.moment import ALWAYS
+
 FOLLOW_S = 6.0
 """IEC 61851-1: a car follows a lower duty cycle within 5 s; one more for the box."""
 SEND_DELAY_S = 10.0
@@ -24,6 +26,7 @@ class Step:
 
     first_revision: int
     limit_a: float
+    sent_s: float
     accepted_s: float | None = None
 
 
@@ -55,6 +58,15 @@ class Ladder:
                 return lower
         return min(lower, self.least_a)
 
+    def unanswered_since_s(self) -> float:
+        """Return since when a limit has been waiting for its answer; ALWAYS = none is."""
+        since_s = ALWAYS
+        for step in reversed(self.steps):
+            if step.accepted_s is not None:
+                break
+            since_s = step.sent_s
+        return since_s
+
     def settles_at_s(self) -> list[float]:
         """Return when accepted limits will certainly be followed."""
         accepted = (step.accepted_s for step in self.steps)
@@ -65,7 +77,7 @@ class Ladder:
         self._settle(now_s)
         present_a = self.steps[-1].limit_a if self.steps else self.bound_a
         if limit_a != present_a:
-            self.steps.append(Step(revision, limit_a))
+            self.steps.append(Step(revision, limit_a, now_s))
         if len(self.steps) > MOST_STEPS:
             oldest_a = self.steps.pop(0).limit_a
             self.bound_a = max(self.bound_a, oldest_a)
@@ -83,7 +95,7 @@ class Ladder:
             self.bound_a = max(self.bound_a, fallback_a)
             self.least_a = min(self.least_a, fallback_a)
         else:
-            self.steps.append(Step(revision, fallback_a, now_s))
+            self.steps.append(Step(revision, fallback_a, now_s, now_s))
 
     def _settle(self, now_s: float) -> None:
         for index in reversed(range(len(self.steps))):

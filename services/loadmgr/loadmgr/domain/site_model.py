@@ -25,6 +25,8 @@ class SiteModel:
     """Index of each circuit's parent; -1 for the root."""
     evses: tuple[EvseModel, ...]
     evse_by_id: Mapping[str, EvseModel]
+    loaded: tuple[int, ...]
+    """Circuits at or below which other consumers are known of: by a meter, or as a worst case."""
     below: tuple[tuple[EvseModel, ...], ...]
     """The EVSEs below each circuit."""
     meters: Mapping[str, Meter]
@@ -72,6 +74,7 @@ def compile_site(site: SiteConfig) -> SiteModel:
         parents=parents,
         evses=evses,
         evse_by_id={evse.config.id: evse for evse in evses},
+        loaded=_loaded(circuits, parents, site.meters),
         below=_below(evses, paths, len(circuits)),
         meters={meter.id: meter for meter in site.meters},
         meters_at=tuple(tuple(m for m in site.meters if m.circuit == c.id) for c in circuits),
@@ -135,6 +138,14 @@ def _priority(evse: Evse, groups: Mapping[str, Group]) -> int:
     group = None if evse.group is None else groups.get(evse.group)
     own = None if group is None else group.priority
     return evse.priority if own is None else own
+
+
+def _loaded(
+    circuits: tuple[Circuit, ...], parents: tuple[int, ...], meters: tuple[Meter, ...]
+) -> tuple[int, ...]:
+    metered = {meter.circuit for meter in meters}
+    own = (i for i, c in enumerate(circuits) if c.id in metered or c.uncontrolled_a > 0)
+    return tuple(sorted({above for index in own for above in _path(index, parents)}))
 
 
 def _below(

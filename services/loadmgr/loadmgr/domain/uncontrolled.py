@@ -103,7 +103,7 @@ def uncontrolled_rows(
     amps = np.zeros((len(model.circuits), 3))
     lost = np.zeros((len(model.circuits), 3), dtype=bool)
     below = np.zeros_like(amps)
-    for index in reversed(range(len(model.circuits))):
+    for index in reversed(model.loaded):
         worst_a = model.circuits[index].uncontrolled_a
         amps[index] = worst_a + below[index]
         for phase in range(3) if model.meters_at[index] else ():

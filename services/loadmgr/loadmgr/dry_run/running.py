@@ -36,8 +36,9 @@ def run(
     at most). A visit at an EVSE that the site does not have counts as one that got nothing.
     ``limits`` are those from outside (grid operator, REST), each with the second in which it is
     told; one that has no end holds until the next word of its source.
-    The decision is taken at events and at least every ``step_s`` (1 to 60 s); 1 s is for questions
-    of safety, 5 to 15 s for whole days. Deterministic: the same input gives the same report.
+    The decision is taken at once where somebody may have to give something up, and at least every
+    ``step_s`` (1 to 60 s); 1 s is for questions of safety, 5 to 15 s for whole days.
+    Deterministic: the same input gives the same report.
 
     Raises ``ConfigError`` when visits overlap, ``begins`` has no zone, or the site is not sound.
     """

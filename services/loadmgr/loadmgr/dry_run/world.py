@@ -13,6 +13,7 @@ from math import inf
 import numpy as np
 
 from loadmgr.domain.arrays import Three
+from loadmgr.domain.rhythm import DEBOUNCE_S
 from loadmgr.domain.site_model import SiteModel
 from loadmgr.dry_run.agenda import Agenda
 from loadmgr.dry_run.base_load import NO_LOAD, BaseLoad, LoadStep
@@ -33,8 +34,6 @@ EMPTY_S = 300.0
 PERMISSION_S = 15.0
 """A backend repeats its permission this often."""
 SEEDS = 1 << 63
-PAUSE_S = 1.0
-"""At most one decision in this time, as in the controller."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +133,7 @@ class World:
         is_urgent = self._control.hear(event, now_s) and is_news
         if is_urgent and not self._is_decision_due:
             self._is_decision_due = True
-            self._agenda.put(max(self.at_s, self._decided_s + PAUSE_S), self._decide_if_due)
+            self._agenda.put(max(self.at_s, self._decided_s + DEBOUNCE_S), self._decide_if_due)
 
     def _step(self, at_s: float) -> None:
         """Look at everything, decide, and come back a step later."""
