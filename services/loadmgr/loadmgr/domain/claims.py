@@ -7,6 +7,7 @@ import numpy as np
 from loadmgr.domain.arrays import Bools, Floats, Ints
 from loadmgr.domain.demand import Column, Demands
 from loadmgr.domain.policy import Policy, Stays, policy_of
+from loadmgr.domain.prospect import Prospect
 from loadmgr.domain.site_model import SiteModel
 from loadmgr.domain.turns import Turns
 from shared.contracts.site import Sharing
@@ -41,12 +42,27 @@ class Claims:
     """What each is offered now; NaN = nothing was sent yet."""
 
 
-def claims_of(model: SiteModel, demands: Demands, turns: Turns, now_s: float) -> Claims:
-    """Put together what is known into what each may ask for."""
+def claims_of(
+    model: SiteModel,
+    demands: Demands,
+    turns: Turns,
+    now_s: float,
+    *,
+    prospect: Prospect | None = None,
+) -> Claims:
+    """Put together what is known into what each may ask for.
+
+    With a ``prospect`` the highest class is planned until its last departure when not all can be
+    full in time, where the site shares by deadlines.
+    """
     site = model.site
     rank = 2 * model.priority + demands.truth(Column.FIRST)
     stays = _stays(model, demands, now_s)
     delivered_wh = demands.column(Column.DELIVERED_WH)
+    policy = policy_of(site.sharing, stays, weight=model.weight)
+    if prospect is not None and site.sharing is Sharing.DEADLINE:
+        chosen = _highest(demands.wants & ~demands.truth(Column.IDLE), rank)
+        policy = prospect.policy(policy, stays, chosen=chosen, now_s=now_s)
     return Claims(
         wants=demands.wants,
         is_idle=demands.truth(Column.IDLE),
@@ -55,7 +71,7 @@ def claims_of(model: SiteModel, demands: Demands, turns: Turns, now_s: float) ->
         most_a=demands.most_a,
         cap_a=demands.column(Column.CAP_A),
         step_a=model.step_a,
-        policy=policy_of(site.sharing, stays, weight=model.weight),
+        policy=policy,
         is_young=delivered_wh < 1_000 * site.equal_first_kwh
         if site.sharing is not Sharing.EQUAL
         else np.zeros(len(rank), dtype=bool),
@@ -66,6 +82,11 @@ def claims_of(model: SiteModel, demands: Demands, turns: Turns, now_s: float) ->
         may_begin=turns.may_begin(now_s),
         present_a=demands.column(Column.SENT_A),
     )
+
+
+def _highest(among: Bools, rank: Ints) -> Bools:
+    """Return those of the highest class that is there."""
+    return among & (rank == rank[among].max(initial=rank.min(initial=0)))
 
 
 def _stays(model: SiteModel, demands: Demands, now_s: float) -> Stays:

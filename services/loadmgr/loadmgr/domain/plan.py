@@ -137,16 +137,16 @@ def _outcome(
     phases, changes = chosen_phases(sight, now_s)
     target_a = np.where(changes, 0.0, shares.amps)
     committed = commit(model, demands, members, target_a=target_a, queue=claims.queue, room=room)
+    paced = pace(members, demands, wished_a=committed.amps, room=fair_room, now_s=now_s)
     amps = covered(
-        model, demands, members, amps=committed.amps, queue=claims.queue, room=room, now_s=now_s
+        model, demands, members, amps=paced.amps, queue=claims.queue, room=room, now_s=now_s
     )
-    committed = replace(committed, amps=amps)
     return Outcome(
         demands=demands,
         ground=ground,
         shares=shares,
         committed=committed,
-        paced=pace(members, demands, wished_a=committed.amps, room=fair_room, now_s=now_s),
+        paced=replace(paced, amps=amps),
         phases=phases,
     )
 

@@ -9,7 +9,8 @@ from typing import assert_never
 
 import numpy as np
 
-from loadmgr.domain.arrays import Floats
+from loadmgr.domain.arrays import Bools, Floats, Ints
+from loadmgr.domain.fill import Members, fill
 from shared.contracts.site import Sharing
 
 ALPHA = 0.85
@@ -20,6 +21,8 @@ LEAST_STAY_S = 1_800.0
 """Whoever should be gone by now stays so much longer, time and again."""
 LEAST_WH = 500.0
 """Whoever should be full by now and still draws wants so much more."""
+LEAST_W = 1.0
+"""Where there is nothing to share."""
 _FAR_A = 10_000.0
 """More than any EVSE can have: whoever came first is full before the next one begins."""
 
@@ -46,6 +49,17 @@ class Stays:
     most_a: Floats
     volts: Floats
     """Of all phases in use together."""
+
+    def among(self, index: Ints) -> "Stays":
+        """Keep some, in the order of ``index``."""
+        return Stays(
+            arrived_s=self.arrived_s[index],
+            left_s=self.left_s[index],
+            wanted_wh=self.wanted_wh[index],
+            delivered_wh=self.delivered_wh[index],
+            most_a=self.most_a[index],
+            volts=self.volts[index],
+        )
 
     @property
     def missing_wh(self) -> Floats:
@@ -75,6 +89,23 @@ def policy_of(sharing: Sharing, stays: Stays, *, weight: Floats) -> Policy:
         case _:
             assert_never(sharing)
     return Policy(offset_a=offset_a, weight=slope, equal=weight)
+
+
+def congestion(stays: Stays, members: Members, room: Floats, *, chosen: Bools) -> float:
+    """Return how much of all power they need until the worst of their departures; 1 = all.
+
+    The greatest of ``sum(missing of who leaves until then) / (power * time until then)`` (facts
+    2.6). The power is what the rows carry when shared equally; a little more may be possible.
+    """
+    if not chosen.any():
+        return 0.0
+    nothing, hi = np.zeros(len(chosen)), np.where(chosen, stays.most_a, 0.0)
+    filled = fill(members.among(chosen), lo=nothing, hi=hi, weight=np.ones(len(chosen)), room=room)
+    power_w = max(float((filled.amps * stays.volts)[chosen].sum()), LEAST_W)
+    mine = stays.among(np.flatnonzero(chosen))
+    first = np.argsort(mine.stays_s, kind="stable")
+    needed_w = np.cumsum(mine.missing_wh[first]) * 3_600 / mine.stays_s[first]
+    return float(needed_w.max() / power_w)
 
 
 def _needed_a(stays: Stays) -> Floats:
