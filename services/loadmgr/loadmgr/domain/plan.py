@@ -138,8 +138,9 @@ def _outcome(
     target_a = np.where(changes, 0.0, shares.amps)
     committed = commit(model, demands, members, target_a=target_a, queue=claims.queue, room=room)
     paced = pace(members, demands, wished_a=committed.amps, room=fair_room, now_s=now_s)
+    fuses = room + model.rows.guard
     amps = covered(
-        model, demands, members, amps=paced.amps, queue=claims.queue, room=room, now_s=now_s
+        model, demands, members, amps=paced.amps, queue=claims.queue, room=fuses, now_s=now_s
     )
     return Outcome(
         demands=demands,

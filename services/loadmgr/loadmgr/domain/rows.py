@@ -41,6 +41,8 @@ class Row:
 
     limit: float
     """That of the site; infinite = none."""
+    guard: float = 0.0
+    """What of a fuse is kept free for the time that a lowering takes."""
     circuit: str | None = None
     group: str | None = None
     phase: Phase | None = None
@@ -57,6 +59,7 @@ class Rows:
     all: tuple[Row, ...]
     limit: Floats
     """Those of the site; infinite = none."""
+    guard: Floats
     places: Mapping[Owner, tuple[int, int]]
     """The row of L1 (-1 = none) and that of the power of each owner."""
     imbalance: int
@@ -138,6 +141,7 @@ def compile_rows(
     return Rows(
         all=rows,
         limit=np.array([one.limit for one in rows], dtype=float),
+        guard=np.array([one.guard for one in rows], dtype=float),
         places=places,
         imbalance=imbalance,
         pair_row=row,
@@ -156,7 +160,7 @@ def _rows(
 ) -> tuple[Row, ...]:
     """Return all limits; those of the circuits' phases first, in the order of the circuits."""
     of_circuits = (
-        Row(limit=max(0.0, c.limit_a.on(p) - c.guard_a), circuit=c.id, phase=p)
+        Row(limit=max(0.0, c.limit_a.on(p) - c.guard_a), guard=c.guard_a, circuit=c.id, phase=p)
         for c in circuits
         for p in PHASES
     )
