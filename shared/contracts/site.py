@@ -380,7 +380,7 @@ class SiteConfig(ConfigPart):
     mode: Mode = Mode.LOAD_MANAGEMENT
     deactivation: DeactivationPolicy = DeactivationPolicy.SWITCH_OFF
     sharing: Sharing = Sharing.EQUAL
-    equal_first_kwh: Annotated[float, Field(ge=0, le=100)] = 3.0
+    equal_first_kwh: Annotated[float, Field(ge=0, le=100)] = 0.5
     """So much of each session is shared equally whatever ``sharing`` says: plans may be wrong."""
     assumed_stay_h: Annotated[float, Field(gt=0, le=168)] = 12.0
     """How long a vehicle without a plan is taken to stay, where ``sharing`` asks for that."""

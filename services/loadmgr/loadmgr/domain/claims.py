@@ -86,7 +86,7 @@ def claims_of(
 
 def _highest(among: Bools, rank: Ints) -> Bools:
     """Return those of the highest class that is there."""
-    return among & (rank == rank[among].max(initial=rank.min(initial=0)))
+    return np.asarray(among & (rank == rank[among].max(initial=rank.min(initial=0))))
 
 
 def _stays(model: SiteModel, demands: Demands, now_s: float) -> Stays:

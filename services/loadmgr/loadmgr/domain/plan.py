@@ -17,6 +17,7 @@ from loadmgr.domain.imbalance import carried_by_all
 from loadmgr.domain.limits import limits_now
 from loadmgr.domain.pace import pace
 from loadmgr.domain.phase_choice import Sight, chosen_phases
+from loadmgr.domain.prospect import Prospect
 from loadmgr.domain.reasons import Outcome, Why
 from loadmgr.domain.report import Report
 from loadmgr.domain.share import Shares, share
@@ -69,7 +70,8 @@ def plan(model: SiteModel, state: State, now: datetime) -> Decision:
     demands = state.demands(model, now_s)
     ground = _ground(model, state, demands, now)
     members = state.members(model, demands, ground.limits.amount)
-    claims = claims_of(model, demands, state.turns, now_s)
+    prospect = Prospect(members=members, room=ground.fair_room, kept=state.plan)
+    claims = claims_of(model, demands, state.turns, now_s, prospect=prospect)
     outcome = _outcome(model, claims, demands, members, ground=ground, now_s=now_s)
     report = Report(
         model=model,

@@ -15,10 +15,11 @@ from shared.contracts.site import Sharing
 
 ALPHA = 0.85
 """How much the time to spare counts, and how much the time of departure alone."""
-SMOOTH_S = 300.0
+SMOOTH_S = 1_800.0
 """EVSEs whose time to spare differs by less share; beyond it the more urgent one has all."""
+SOON_S = 300.0
 LEAST_STAY_S = 1_800.0
-"""Whoever should be gone by now stays so much longer, time and again."""
+"""Whoever should be gone now or ``SOON_S`` from now stays so much longer, time and again."""
 LEAST_WH = 500.0
 """Whoever should be full by now and still draws wants so much more."""
 LEAST_W = 1.0
@@ -35,6 +36,8 @@ class Policy:
     weight: Floats
     equal: Floats
     """The weight in equal sharing, for what does not depend on plans."""
+    is_planned: Bools
+    """Its offset is planned beforehand: less than the minimum now is meant, and made up later."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -68,8 +71,8 @@ class Stays:
 
     @property
     def stays_s(self) -> Floats:
-        """How long each will stay, at least."""
-        return np.maximum(self.left_s, LEAST_STAY_S)
+        """How long each will stay; of who has hardly any time left it is not known."""
+        return np.where(self.left_s < SOON_S, LEAST_STAY_S, self.left_s)
 
 
 def policy_of(sharing: Sharing, stays: Stays, *, weight: Floats) -> Policy:
@@ -88,7 +91,8 @@ def policy_of(sharing: Sharing, stays: Stays, *, weight: Floats) -> Policy:
             offset_a, slope = -_FAR_A * place, np.ones(len(weight))
         case _:
             assert_never(sharing)
-    return Policy(offset_a=offset_a, weight=slope, equal=weight)
+    nobody = np.zeros(len(weight), dtype=bool)
+    return Policy(offset_a=offset_a, weight=slope, equal=weight, is_planned=nobody)
 
 
 def congestion(stays: Stays, members: Members, room: Floats, *, chosen: Bools) -> float:

@@ -87,7 +87,7 @@ class _Round:
         claims = self._claims
         nobody = np.zeros(len(claims.wants), dtype=bool)
         on = self._admitted(self._entitled(), nobody)
-        on |= self._admitted(self.deserved_a > TOLERANCE_A, on)
+        on |= self._admitted((self.deserved_a > TOLERANCE_A) & ~claims.policy.is_planned, on)
         filled = self._given(on)
         late = self._admitted(self._of_class, on, taken_a=filled.amps)
         return Filled(amps=np.where(late, claims.min_a, filled.amps), row=filled.row)

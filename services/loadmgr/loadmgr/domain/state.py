@@ -12,6 +12,7 @@ from loadmgr.domain.fill import Members
 from loadmgr.domain.limits import External, LimitKey
 from loadmgr.domain.meter_record import MeterRecord
 from loadmgr.domain.moving_limits import MovingLimits
+from loadmgr.domain.prospect import KeptPlan
 from loadmgr.domain.rhythm import Haste
 from loadmgr.domain.rows import Rows
 from loadmgr.domain.site_model import SiteModel
@@ -57,6 +58,7 @@ class State:
     """Limits that others have set."""
     moving: MovingLimits = field(default_factory=MovingLimits)
     turns: Turns = field(default_factory=lambda: Turns.of(()))
+    plan: KeptPlan = field(default_factory=KeptPlan)
     revision: int = 0
     """The last setpoint revision given."""
     _board: Board | None = None
