@@ -380,6 +380,11 @@ class SiteConfig(ConfigPart):
     mode: Mode = Mode.LOAD_MANAGEMENT
     deactivation: DeactivationPolicy = DeactivationPolicy.SWITCH_OFF
     sharing: Sharing = Sharing.EQUAL
+    plans_ahead: bool = False
+    """With ``sharing`` by deadline: plan until the last departure when not all can be full in time.
+
+    It delivers more. Off unless asked for: read ADR 14 before, which names a patent.
+    """
     equal_first_kwh: Annotated[float, Field(ge=0, le=100)] = 0.5
     """So much of each session is shared equally whatever ``sharing`` says: plans may be wrong."""
     assumed_stay_h: Annotated[float, Field(gt=0, le=168)] = 12.0

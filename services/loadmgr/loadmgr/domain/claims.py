@@ -53,14 +53,14 @@ def claims_of(
     """Put together what is known into what each may ask for.
 
     With a ``prospect`` the highest class is planned until its last departure when not all can be
-    full in time, where the site shares by deadlines.
+    full in time, where the site shares by deadlines and plans ahead.
     """
     site = model.site
     rank = 2 * model.priority + demands.truth(Column.FIRST)
     stays = _stays(model, demands, now_s)
     delivered_wh = demands.column(Column.DELIVERED_WH)
     policy = policy_of(site.sharing, stays, weight=model.weight)
-    if prospect is not None and site.sharing is Sharing.DEADLINE:
+    if prospect is not None and site.sharing is Sharing.DEADLINE and site.plans_ahead:
         chosen = _highest(demands.wants & ~demands.truth(Column.IDLE), rank)
         policy = prospect.policy(policy, stays, chosen=chosen, now_s=now_s)
     return Claims(
