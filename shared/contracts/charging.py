@@ -143,6 +143,10 @@ class LimitScope(StrEnum):
     """All controllable consumers together, by the grid operator (section 14a EnWG)."""
 
 
+NO_NUMBER_W = -1.0
+"""In ``LimitChanged`` of scope ``DIMMING``: dimmed, and no number was named."""
+
+
 class LimitChanged(Event):
     """A limit from outside, beside those of the site; the least counts. Repeated while it holds.
 

@@ -11,11 +11,13 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from shared.contracts.message import Contract, Event, Reply, Request
-from shared.units import MINIMUM_CHARGING_A, PHASES, Phase, PhaseAmps
+from shared.units import MINIMUM_CHARGING_A, NOMINAL_VOLTAGE_V, PHASES, Phase, PhaseAmps
 
 Identifier = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Amps = Annotated[float, Field(ge=0, le=10_000, allow_inf_nan=False)]
 Watts = Annotated[float, Field(ge=0, le=10_000_000, allow_inf_nan=False)]
+CONTROLLABLE_W = 4_200.0
+"""Section 14a EnWG, BNetzA BK6-22-300 (2.4): what can draw more is a controllable consumer."""
 SecurityProfile = Annotated[int, Field(ge=0, le=3)]
 """OCPP security profile: 1 = password, 2 = TLS and password, 3 = TLS and client certificate."""
 
@@ -259,6 +261,16 @@ class Evse(ConfigPart):
     fixed_token: str | None = None
     """S24: the RFID reported to the backend where there is no reader."""
     backend: Backend | None = None
+
+    @property
+    def most_w(self) -> float:
+        """The most it can draw, at the nominal voltage."""
+        return NOMINAL_VOLTAGE_V * self.phases * self.max_a
+
+    @property
+    def is_controllable(self) -> bool:
+        """The grid operator may lower it (section 14a EnWG)."""
+        return self.most_w > CONTROLLABLE_W
 
     @model_validator(mode="after")
     def _limits_fit(self) -> "Evse":

@@ -6,15 +6,12 @@ All of it is doubtful rather than wrong, so these are warnings. Rules of ``api.d
 from collections.abc import Callable, Iterator
 
 from api.domain.problem import Problem, Severity
-from shared.contracts.site import Evse, MeterRole, SiteConfig
+from shared.contracts.site import CONTROLLABLE_W, MeterRole, SiteConfig
 from shared.units import NOMINAL_VOLTAGE_V, PHASES
-
-CONTROLLABLE_W = 4_200.0
-"""Section 14a EnWG, BNetzA BK6-22-300 (2.4): what has more than this is dimmed."""
 
 
 def _dimming_finds_somebody(site: SiteConfig) -> Iterator[Problem]:
-    if site.dimming is not None and all(_most_w(evse) <= CONTROLLABLE_W for evse in site.evses):
+    if site.dimming is not None and not any(evse.is_controllable for evse in site.evses):
         yield _warning(
             "dimming",
             f"no EVSE can draw more than {CONTROLLABLE_W:g} W, so none is dimmed: take the section "
@@ -68,10 +65,6 @@ def _imbalance_lets_single_phases_charge(site: SiteConfig) -> Iterator[Problem]:
             f"while others load the other phases; {allowed_a:g} A is below that: raise imbalance_a "
             "(20 A in Germany, 16 A in Austria and Switzerland), or leave it out",
         )
-
-
-def _most_w(evse: Evse) -> float:
-    return NOMINAL_VOLTAGE_V * evse.phases * evse.max_a
 
 
 def _warning(path: str, text: str) -> Problem:

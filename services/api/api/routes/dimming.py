@@ -9,14 +9,12 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from api.deps import Parts, PartsDep
 from api.problems import ApiProblem, not_found
 from api.routes.external_limits import Source, SourceQuery
-from shared.contracts.charging import LimitChanged, LimitScope
+from shared.contracts.charging import NO_NUMBER_W, LimitChanged, LimitScope
 from shared.contracts.site import Watts
 
 router = APIRouter(tags=["dimming"])
 CONTROL_BOX = "control-box"
 TARGET = "grid"
-NO_NUMBER_W = -1.0
-"""In ``LimitChanged`` of scope ``DIMMING``: dimmed, and no number was named."""
 
 
 class DimmingBody(BaseModel):

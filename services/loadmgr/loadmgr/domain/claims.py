@@ -34,6 +34,8 @@ class Claims:
     """Shared equally whatever the policy says."""
     queue: Ints
     """All EVSEs: higher ranks first, then who came first."""
+    place: Ints
+    """Of each EVSE in the queue."""
     owed_s: Floats
     is_on: Bools
     must_stay_on: Bools
@@ -59,6 +61,7 @@ def claims_of(
     rank = 2 * model.priority + demands.truth(Column.FIRST)
     stays = _stays(model, demands, now_s)
     delivered_wh = demands.column(Column.DELIVERED_WH)
+    queue = np.lexsort((demands.column(Column.ARRIVED_S), -rank))
     policy = policy_of(site.sharing, stays, weight=model.weight)
     if prospect is not None and site.sharing is Sharing.DEADLINE and site.plans_ahead:
         chosen = _highest(demands.wants & ~demands.truth(Column.IDLE), rank)
@@ -75,7 +78,8 @@ def claims_of(
         is_young=delivered_wh < 1_000 * site.equal_first_kwh
         if site.sharing is not Sharing.EQUAL
         else np.zeros(len(rank), dtype=bool),
-        queue=np.lexsort((demands.column(Column.ARRIVED_S), -rank)),
+        queue=queue,
+        place=np.argsort(queue),
         owed_s=turns.owed_s(model.min_a, now_s),
         is_on=turns.is_on,
         must_stay_on=turns.must_stay_on(now_s),

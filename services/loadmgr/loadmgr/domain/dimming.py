@@ -22,14 +22,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import inf, isfinite
 
-from shared.contracts.charging import LimitChanged
-from shared.contracts.site import Dimming, Evse, SiteConfig
+from shared.contracts.charging import NO_NUMBER_W, LimitChanged
+from shared.contracts.site import CONTROLLABLE_W, Dimming, Evse, SiteConfig
 from shared.units import NOMINAL_VOLTAGE_V, PhaseAmps
 
-CONTROLLABLE_W = 4_200.0
-"""What has more than this is a controllable consumer (2.4); each keeps this much."""
-NO_NUMBER_W = -1.0
-"""Says in ``limit_w`` that the operator dims and names no number."""
 LARGE_W = 11_000.0
 """Heat pumps or cooling above this take the first place of the formula (4.5.2)."""
 LARGE_SHARE = 0.4
@@ -39,11 +35,6 @@ FAIL_SAFE = "fail-safe"
 """Appended to the source whose silence dims."""
 
 
-def is_controllable(evse: Evse) -> bool:
-    """Tell whether the grid operator may lower an EVSE: it can draw more than 4.2 kW."""
-    return _most_w(evse) > CONTROLLABLE_W
-
-
 def minimum_w(dimming: Dimming, evses: Sequence[Evse]) -> float:
     """Return the power in W that controllable consumers keep in any case (Pmin,14a).
 
@@ -51,7 +42,7 @@ def minimum_w(dimming: Dimming, evses: Sequence[Evse]) -> float:
     of 40 % of heat pumps and 40 % of cooling where one of them is above 11 kW. All heat pumps are
     one device, all cooling is one (2.4.2); what has 4.2 kW or less is none. 0 = there is no device.
     """
-    devices = sum(map(is_controllable, evses)) + dimming.other_devices
+    devices = sum(evse.is_controllable for evse in evses) + dimming.other_devices
     devices += sum(power_w > CONTROLLABLE_W for power_w in (dimming.heat_pump_w, dimming.cooling_w))
     if devices == 0:
         return 0.0
@@ -79,7 +70,7 @@ class Terms:
         dimming = site.dimming
         if dimming is None:
             return None
-        boxes_w = sum(_most_w(evse) for evse in site.evses if is_controllable(evse))
+        boxes_w = sum(evse.most_w for evse in site.evses if evse.is_controllable)
         return cls(
             minimum_w=minimum_w(dimming, site.evses),
             full_w=boxes_w + dimming.others_w,
@@ -209,7 +200,3 @@ def _power_w(limit_a: PhaseAmps) -> float:
     if len(known) < len(tuple(limit_a)) or min(known) < 0:
         return NO_NUMBER_W
     return NOMINAL_VOLTAGE_V * sum(known)
-
-
-def _most_w(evse: Evse) -> float:
-    return NOMINAL_VOLTAGE_V * evse.phases * evse.max_a

@@ -20,7 +20,7 @@ from loadmgr.domain.phase_choice import Sight, chosen_phases
 from loadmgr.domain.prospect import Prospect
 from loadmgr.domain.reasons import Outcome, Why
 from loadmgr.domain.report import Report
-from loadmgr.domain.share import Shares, share
+from loadmgr.domain.share import share
 from loadmgr.domain.site_model import SiteModel
 from loadmgr.domain.state import State
 from loadmgr.domain.surplus import Look
@@ -36,7 +36,6 @@ class Decision:
     setpoints: tuple[ApplySetpoint, ...]
     """Lowerings first."""
     report: Report = field(compare=False)
-    shares: Shares = field(compare=False)
     silent_meters: frozenset[Meter]
     disobeying: frozenset[str]
 
@@ -50,10 +49,11 @@ def decide(model: SiteModel, state: State, now: datetime) -> Decision:
     """Plan, and remember in ``state`` what was planned. The setpoints count as sent."""
     decision = plan(model, state, now)
     state.note_setpoints(model, decision.setpoints, now.timestamp())
+    outcome = decision.report.outcome
     state.turns.note(
-        wants=decision.report.outcome.demands.wants,
-        deserved_a=decision.shares.deserved_a,
-        given_a=decision.shares.amps,
+        wants=outcome.demands.wants,
+        deserved_a=outcome.shares.deserved_a,
+        given_a=outcome.shares.amps,
         min_a=model.min_a,
         now_s=now.timestamp(),
     )
@@ -79,13 +79,11 @@ def plan(model: SiteModel, state: State, now: datetime) -> Decision:
         outcome=outcome,
         why=Why(model, outcome),
         members=members,
-        ground=ground,
         decided_at=now,
     )
     return Decision(
         setpoints=_setpoints(state, report, now_s),
         report=report,
-        shares=outcome.shares,
         silent_meters=silent_meters(model, state.meters, now_s),
         disobeying=_ids(model, demands.truth(Column.DISOBEYS)),
     )

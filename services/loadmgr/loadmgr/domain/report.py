@@ -12,7 +12,6 @@ from loadmgr.domain.demand import Column
 from loadmgr.domain.evse_record import EvseRecord
 from loadmgr.domain.fill import Members
 from loadmgr.domain.forecast import Sessions, outlook
-from loadmgr.domain.ground import Ground
 from loadmgr.domain.moment import NEVER
 from loadmgr.domain.reasons import Outcome, Why
 from loadmgr.domain.site_model import SiteModel
@@ -31,7 +30,6 @@ class Report:
     outcome: Outcome
     why: Why
     members: Members
-    ground: Ground
     decided_at: datetime
 
     def event(self) -> OffersDecided:
@@ -74,7 +72,7 @@ class Report:
         )
         if not sessions.is_known.any():
             return [None] * len(wanted_wh)
-        found = outlook(sessions, self.members, self.ground.room)
+        found = outlook(sessions, self.members, self.outcome.ground.room)
         return [
             self._forecast(float(missing), float(in_s), float(misses)) if known else None
             for known, missing, in_s, misses in zip(
@@ -87,7 +85,7 @@ class Report:
         ]
 
     def _loads(self, reserved: Floats) -> tuple[CircuitLoad, ...]:
-        limit, beside_a = self.ground.limits.amount, self.ground.beside_a
+        limit, beside_a = self.outcome.ground.limits.amount, self.outcome.ground.beside_a
         return tuple(
             CircuitLoad(
                 circuit_id=circuit.id,

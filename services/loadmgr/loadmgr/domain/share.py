@@ -114,21 +114,19 @@ class _Round:
             return asking
         taken_a = np.where(on, claims.min_a, 0.0) if taken_a is None else taken_a
         room = self._room - self._members.row_sums(taken_a, len(self._room))
-        order = self._order[asking[self._order]]
+        order = self._order()
+        order = order[asking[order]]
         return admit(self._members, order=order, need=claims.min_a, room=room)
 
     def _fits(self, together: Bools) -> bool:
         """Tell whether the minimum of all these is within their fair shares, which fit."""
         return bool((self.deserved_a >= self._claims.min_a - TOLERANCE_A)[together].all())
 
-    @property
     def _order(self) -> Ints:
         claims = self._claims
         by_share = self.deserved_a >= claims.min_a - TOLERANCE_A
         score_s = claims.owed_s + np.where(claims.is_on, TURN_S, 0.0)
-        place = np.empty(len(score_s), dtype=np.intp)
-        place[claims.queue] = np.arange(len(score_s))
-        return np.lexsort((place, -score_s, ~by_share, ~claims.must_stay_on, claims.is_idle))
+        return np.lexsort((claims.place, -score_s, ~by_share, ~claims.must_stay_on, claims.is_idle))
 
 
 def _top_up(claims: Claims, members: Members, *, amps: Floats, room: Floats) -> tuple[Floats, Ints]:
@@ -156,9 +154,7 @@ def _in_steps(claims: Claims, members: Members, *, amps: Floats, room: Floats) -
     missed = on & (steps + step_a <= claims.most_a + TOLERANCE_A)
     loses = ~(claims.present_a >= steps + step_a - TOLERANCE_A)
     remainder = np.round(amps - steps, 6)
-    place = np.empty(len(amps), dtype=np.intp)
-    place[claims.queue] = np.arange(len(amps))
-    order = np.lexsort((place, loses, -remainder, -claims.rank))
+    order = np.lexsort((claims.place, loses, -remainder, -claims.rank))
     left = room - members.row_sums(steps, len(room))
     given = admit(members, order=order[missed[order]], need=step_a, room=left)
     topped: Floats = np.where(given, steps + step_a, steps)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from loadmgr.domain.arrays import Floats, Ints, Three
-from loadmgr.domain.dimming import Terms, is_controllable
+from loadmgr.domain.dimming import Terms
 from loadmgr.domain.evse_model import EvseModel, evse_model
 from loadmgr.domain.rows import GRID, Owner, Rows, compile_rows
 from shared.contracts.charging import LimitScope
@@ -129,7 +129,7 @@ def _owners(circuits: tuple[Circuit, ...], path: list[int], evse: Evse) -> set[O
     owners: set[Owner] = {(LimitScope.CIRCUIT, circuits[index].id) for index in path}
     if evse.group is not None:
         owners.add((LimitScope.GROUP, evse.group))
-    if is_controllable(evse):
+    if evse.is_controllable:
         owners.add(GRID)
     return owners
 
