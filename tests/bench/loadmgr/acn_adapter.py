@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from loadmgr.domain.arrays import Bools, Floats
+from loadmgr.domain.arrays import Bools, Floats, ranks
 from loadmgr.domain.claims import Claims
 from loadmgr.domain.fill import Members
 from loadmgr.domain.policy import Stays, policy_of
@@ -141,7 +141,7 @@ class Parkade:
             policy=policy,
             is_young=stays.delivered_wh < self._equal_first_wh,
             queue=(queue := np.argsort(stays.arrived_s, kind="stable")),
-            place=np.argsort(queue),
+            place=ranks(queue),
             owed_s=turns.owed_s(garage.min_a, now_s),
             is_on=turns.is_on,
             must_stay_on=turns.must_stay_on(now_s),

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from loadmgr.domain.arrays import Bools, Floats, Ints, running_by_row, sum_by_row
+from loadmgr.domain.arrays import Bools, Floats, Ints, order_in_rows, running_by_row, sum_by_row
 from loadmgr.domain.fill import TOLERANCE_A, Members
 
 
@@ -22,7 +22,7 @@ def admit(members: Members, *, order: Ints, need: Floats, room: Floats) -> Bools
     mine = mine.on(mine.row_sums(need, len(room)) > room + TOLERANCE_A)
     if not len(mine.row):
         return undecided
-    by_rank = np.lexsort((rank[mine.evse], mine.row))
+    by_rank = order_in_rows(mine.row, rank[mine.evse])
     row, evse, load = mine.row[by_rank], mine.evse[by_rank], mine.load[by_rank]
     room = room + TOLERANCE_A
     while undecided.any():

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from loadmgr.domain.arrays import Bools, Floats, Ints
+from loadmgr.domain.arrays import Bools, Floats, Ints, ranks
 from loadmgr.domain.demand import Column, Demands
 from loadmgr.domain.policy import Policy, Stays, policy_of
 from loadmgr.domain.prospect import Prospect
@@ -79,7 +79,7 @@ def claims_of(
         if site.sharing is not Sharing.EQUAL
         else np.zeros(len(rank), dtype=bool),
         queue=queue,
-        place=np.argsort(queue),
+        place=ranks(queue),
         owed_s=turns.owed_s(model.min_a, now_s),
         is_on=turns.is_on,
         must_stay_on=turns.must_stay_on(now_s),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from loadmgr.domain.arrays import Bools, Floats, Ints, sum_by_row
+from loadmgr.domain.arrays import Bools, Floats, Ints, order_in_rows, ranks, sum_by_row
 from loadmgr.domain.rows import Rows
 
 TOLERANCE_A = 1e-7
@@ -119,10 +119,10 @@ class _Curve:
         row = np.concatenate([members.row, members.row])
         evse = np.concatenate([members.evse, members.evse])
         load = np.concatenate([members.load, -members.load])
-        starts = np.arange(len(row)) < len(members.row)
-        at = (np.where(starts, lo[evse], hi[evse]) - offset[evse]) / weight[evse]
-        order = np.lexsort((at, row))
-        self._row, self._evse, self._at = row[order], evse[order], at[order]
+        level = np.concatenate([(lo - offset) / weight, (hi - offset) / weight])
+        point = np.concatenate([members.evse, members.evse + len(lo)])
+        order = order_in_rows(row, ranks(np.argsort(level))[point])
+        self._row, self._evse, self._at = row[order], evse[order], level[point[order]]
         self._slope = load[order] * weight[self._evse]
         self._is_first = np.ones(len(row), dtype=bool)
         self._is_first[1:] = self._row[1:] != self._row[:-1]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from loadmgr.domain.arrays import Bools, Floats, Ints, running_by_row
+from loadmgr.domain.arrays import Bools, Floats, Ints, order_in_rows, ranks, running_by_row
 from loadmgr.domain.fill import Members
 
 NOTEWORTHY_WH = 100.0
@@ -60,7 +60,7 @@ def _missed(sessions: Sessions, members: Members, room: Floats) -> Floats:
     alone_wh = sessions.volts * sessions.most_a * left_s / 3_600
     missed = np.where(has_end, np.maximum(sessions.missing_wh - alone_wh, 0.0), 0.0)
     mine = members.among(has_end)
-    order = np.lexsort((left_s[mine.evse], mine.row))
+    order = order_in_rows(mine.row, ranks(np.argsort(left_s))[mine.evse])
     row, evse, load = mine.row[order], mine.evse[order], mine.load[order]
     amp_s = sessions.missing_wh[evse] * 3_600 / sessions.volts[evse]
     excess = running_by_row(row, load * amp_s) - np.maximum(room, 0.0)[row] * left_s[evse]
