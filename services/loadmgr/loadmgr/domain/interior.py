@@ -22,6 +22,8 @@ ENOUGH = 3e-4
 """So close will do where rounding lets it come no closer: every point is within all limits."""
 _STALLS = 0.7
 """A step that leaves more of the gap is no progress."""
+_PATIENCE = 8
+"""After so many steps without progress rounding lets it come no closer."""
 _INSIDE = 0.7
 """The first guess leaves so much of each limit at most used."""
 _SHORT = 0.97
@@ -88,18 +90,24 @@ class Problem:
 def solve(problem: Problem) -> Floats | None:
     """Return the currents, n x K, within all limits; ``None`` = it did not converge."""
     with np.errstate(all="ignore"):
-        point = _Point.inside(problem)
-        for _ in range(STEPS):
-            if point.gap < PRECISION * problem.unit:
-                return point.x
-            ahead = _next(point)
-            stalls = ahead is None or ahead.gap > _STALLS * point.gap
-            if stalls and point.gap < ENOUGH * problem.unit:
-                return point.x
-            if ahead is None:
-                return None
-            point = ahead
-    return None
+        best = _best(problem)
+    return best.x if best.gap < ENOUGH * problem.unit else None
+
+
+def _best(problem: Problem) -> "_Point":
+    """Return the point nearest to the optimum of all on the way there."""
+    best = point = _Point.inside(problem)
+    in_vain = 0
+    for _ in range(STEPS):
+        ahead = _next(point)
+        if ahead is None:
+            break
+        in_vain = 0 if ahead.gap < _STALLS * best.gap else in_vain + 1
+        point, best = ahead, min(ahead, best, key=lambda one: one.gap)
+        is_near = best.gap < ENOUGH * problem.unit
+        if best.gap < PRECISION * problem.unit or (is_near and in_vain == _PATIENCE):
+            break
+    return best
 
 
 def _next(point: "_Point") -> "_Point | None":
