@@ -173,6 +173,13 @@ class Garage:
             last[setpoint.evse_id] = setpoint.limit_a
         return changes
 
+    def take_over(self) -> None:
+        """Let another instance decide, which knows nothing yet."""
+        self.state = State()
+        self.state.fit(self.model, self.now.timestamp())
+        for box in self.boxes.values():
+            box.seen = None
+
     def vanish(self, evse_id: str) -> None:
         box = self.boxes[evse_id]
         box.online, box.inbox = False, []
@@ -332,6 +339,7 @@ class Garage:
                 if box.shows_current
                 else None,
                 energy_wh=box.energy_wh if box.shows_current else None,
+                offered_a=box.limit_a,
             )
             yield box.seen
 

@@ -44,6 +44,14 @@ def test_a_repetition_is_accepted_for_the_limit_it_repeats() -> None:
     assert ladder.upper_a(2.0 + FOLLOW_S) == 10.0
 
 
+def test_a_limit_that_was_only_supposed_is_known_once_the_box_takes_it() -> None:
+    ladder = Ladder(bound_a=16.0)
+    ladder.sent(2, 16.0, 0.0)
+    assert (ladder.upper_a(0.0), ladder.lower_a()) == (16.0, 0.0)
+    ladder.accepted(2, 1.0)
+    assert ladder.lower_a() == 16.0
+
+
 def test_an_unknown_revision_proves_nothing() -> None:
     ladder = lowered()
     ladder.accepted(1, 0.0)

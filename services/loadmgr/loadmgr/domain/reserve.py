@@ -73,9 +73,12 @@ class Ladder:
         return [accepted_s + FOLLOW_S for accepted_s in accepted if accepted_s is not None]
 
     def sent(self, revision: int, limit_a: float, now_s: float) -> None:
-        """Note a limit that is on its way. The same limit again changes nothing."""
+        """Note a limit that is on its way. The same limit again changes nothing.
+
+        A limit that is only supposed is another: once the box takes it, it is known to be in force.
+        """
         self._settle(now_s)
-        present_a = self.steps[-1].limit_a if self.steps else self.bound_a
+        present_a = self.steps[-1].limit_a if self.steps else self._known_a
         if limit_a != present_a:
             self.steps.append(Step(revision, limit_a, now_s))
         if len(self.steps) > MOST_STEPS:
@@ -96,6 +99,11 @@ class Ladder:
             self.least_a = min(self.least_a, fallback_a)
         else:
             self.steps.append(Step(revision, fallback_a, now_s, now_s))
+
+    @property
+    def _known_a(self) -> float | None:
+        """The limit before the steps; ``None`` when it may be one of several."""
+        return self.bound_a if self.bound_a == self.least_a else None
 
     def _settle(self, now_s: float) -> None:
         for index in reversed(range(len(self.steps))):
