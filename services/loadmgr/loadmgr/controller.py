@@ -29,6 +29,9 @@ from shared.health import Health
 
 logger = logging.getLogger(__name__)
 
+TELL_WITHIN_S = 1.0
+"""What was decided is told by then, even if setpoints still wait for a slow bus."""
+
 
 class Controller:
     """One instance of load management, active or waiting.
@@ -48,6 +51,8 @@ class Controller:
         self._rhythm = Rhythm()
         self._alarms: dict[str, Alarm | None] = {}
         self._told_s = float("-inf")
+        self._untold: Decision | None = None
+        self._has_untold = asyncio.Event()
         self._wake = asyncio.Event()
         self.courier = Courier(bus, self._lose_station)
 
@@ -67,20 +72,27 @@ class Controller:
         self._hurry(Haste.NOW)
 
     async def take(self, batch: Sequence[Delivery[Any]]) -> None:
-        """Take in facts, in their order."""
+        """Take in facts, in their order, and make ready what the next decision needs of them."""
         for delivery in batch:
             if isinstance(delivery.message, LoadmgrTicked):
                 await self._tick()
             else:
                 self._hurry(self._hear(delivery.message))
+        self._state.prepare(self._clock.now().timestamp())
 
     async def run(self) -> None:
-        """Decide until cancelled."""
+        """Decide, and tell what was decided, until cancelled."""
         self._health.report("decisions", ok=True, detail="waiting for its turn")
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._decide_in_time())
+            group.create_task(self._tell_in_time())
+
+    async def _decide_in_time(self) -> None:
         while True:
             pause_s = self._rhythm.pause_s(self._clock.monotonic())
             if pause_s == 0:
-                await self._decide()
+                self._decide()
+                await asyncio.sleep(0)
                 continue
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause_s):
@@ -121,25 +133,33 @@ class Controller:
             logger.info("station %s is offline: nobody holds it", station_id)
             self._hurry(Haste.SOON)
 
-    async def _decide(self) -> None:
+    def _decide(self) -> None:
         now = self._clock.now()
         decision = decide(self._model, self._state, now)
-        self._rhythm.decided(self._clock.monotonic())
+        now_s = self._clock.monotonic()
+        self._rhythm.decided(now_s)
         self.courier.put(decision.setpoints)
         is_off = self._model.site.mode is Mode.OFF
-        now_s = self._clock.monotonic()
         is_told = not is_off and now_s - self._told_s >= ALMOST_A_TICK_S
         self._recorder.decided(decision, self._state, now, is_told=is_told)
         if is_told:
-            self._told_s = now_s
-        if not is_off:
-            await self._tell(decision, is_told=is_told)
+            self._told_s, self._untold = now_s, decision
+            self._has_untold.set()
 
-    async def _tell(self, decision: Decision, *, is_told: bool) -> None:
-        if is_told:
-            await self._bus.publish(decision.decided)
-            self._health.report("decisions", ok=True, detail="active")
-        alarms = alarms_of(self._model, decision)
+    async def _tell_in_time(self) -> None:
+        """Tell what was decided when the setpoints are on their way: they go first."""
+        while True:
+            await self._has_untold.wait()
+            self._has_untold.clear()
+            await self.courier.emptied(TELL_WITHIN_S)
+            decision, self._untold = self._untold, None
+            if decision is not None:
+                await self._tell(decision)
+
+    async def _tell(self, decision: Decision) -> None:
+        await self._bus.publish(decision.decided)
+        self._health.report("decisions", ok=True, detail="active")
+        alarms = alarms_of(decision)
         for change in changes(self._alarms, alarms, self._clock.now()):
             if change.active:
                 logger.warning("%s", change.text)

@@ -1,6 +1,7 @@
 """Carries setpoints to their stations, several at a time, so that a slow one holds up nobody."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Iterable
 
@@ -37,6 +38,12 @@ class Courier:
                 self._ready.put_nowait(evse_id)
             self._slots[evse_id] = setpoint
 
+    async def emptied(self, within_s: float) -> None:
+        """Wait until everything has left, at most so long."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await self._ready.join()
+
     async def run(self) -> None:
         """Carry until cancelled."""
         async with asyncio.TaskGroup() as group:
@@ -53,6 +60,7 @@ class Courier:
                 self._busy.discard(evse_id)
             if evse_id in self._slots:
                 self._ready.put_nowait(evse_id)
+            self._ready.task_done()
 
     async def _send(self, setpoint: ApplySetpoint) -> None:
         try:

@@ -104,10 +104,8 @@ class DecisionLog:
 
     def decided(self, decision: Decision, state: State, now: datetime, *, is_told: bool) -> None:
         """Record a decision, and what is known where a new file begins or records were lost."""
-        setpoints = decision.setpoints
-        told = decision.decided if is_told else None
-        weight = 1 + (0 if told is None else len(told.offers) // OFFERS_AS_ONE)
-        self._put(now, lambda: Decided.of(now, setpoints, told), weight)
+        weight = 1 + (len(decision.report.model.evses) // OFFERS_AS_ONE if is_told else 0)
+        self._put(now, lambda: _decided(now, decision, is_told=is_told), weight)
         is_due = self._is_memory_due or self._folder.is_over(now)
         if is_due and not self._has_memory_waiting:
             self._remember(state, now)
@@ -227,3 +225,7 @@ class DecisionLog:
             logger.warning("the end of the decision log is not written: %s", error)
         finally:
             self._thread.shutdown(wait=False)
+
+
+def _decided(now: datetime, decision: Decision, *, is_told: bool) -> Decided:
+    return Decided.of(now, decision.setpoints, decision.decided if is_told else None)

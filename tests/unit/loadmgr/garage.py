@@ -222,7 +222,9 @@ class Garage:
 
     def _step(self) -> bool:
         """Let the facts of this moment be heard; return whether one demands a decision now."""
-        return Haste.NOW in [self._tell(event) for event in self._facts()]
+        hastes = [self._tell(event) for event in self._facts()]
+        self.state.prepare(self.now.timestamp())
+        return Haste.NOW in hastes
 
     def _facts(self) -> Iterable[Event]:
         for box in self.boxes.values():

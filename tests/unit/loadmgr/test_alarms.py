@@ -22,7 +22,7 @@ def test_a_silent_meter_is_an_alarm_and_a_quiet_box_is_none() -> None:
     garage.silent_meters = {"grid"}
     garage.run(2)
     assert garage.decision is not None
-    alarms = alarms_of(garage.model, garage.decision)
+    alarms = alarms_of(garage.decision)
     assert alarms["evse-disobeys/a"] is None
     silent = alarms["meter-silent/grid"]
     assert silent is not None
@@ -38,7 +38,7 @@ def test_a_box_that_draws_more_than_allowed_is_an_alarm() -> None:
     garage.load(site_of(SITE | {"circuits": [{"id": "main", "limit_a": 16}]}))
     garage.run(30)
     assert garage.decision is not None
-    disobeys = alarms_of(garage.model, garage.decision)["evse-disobeys/a"]
+    disobeys = alarms_of(garage.decision)["evse-disobeys/a"]
     assert disobeys is not None
     assert disobeys.severity is Severity.WARNING
 
@@ -52,7 +52,7 @@ def test_a_session_that_will_not_finish_is_told_until_its_plan_can_be_kept() -> 
         garage.plan("a", {"departs_at": 1, "kwh": kwh})
         garage.run(2)
         assert garage.decision is not None
-        assert (alarms_of(garage.model, garage.decision)[late] is not None) is is_late
+        assert (alarms_of(garage.decision)[late] is not None) is is_late
 
 
 def test_only_changes_are_told() -> None:

@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from loadmgr.controller import Controller
 from loadmgr.replaying import replayed
 from loadmgr.service import run
@@ -164,6 +166,33 @@ async def test_an_unplugged_car_is_answered_without_waiting_for_the_next_tick() 
         await stand.observe(EvseState.A)
         stand.clock.advance(1.0)
         await eventually(lambda: stand.setpoints[-1].limit_a == 0.0)
+
+
+async def test_setpoints_leave_before_what_was_decided_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with standing() as stand:
+        left, told, may_leave = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+        async def send(_: object) -> None:
+            left.set()
+            await may_leave.wait()
+
+        async def publish(event: Event) -> None:
+            if isinstance(event, OffersDecided):
+                told.set()
+
+        monkeypatch.setattr(stand.bus, "send", send)
+        monkeypatch.setattr(stand.bus, "publish", publish)
+        await stand.start(EvseState.C)
+        async with asyncio.timeout(10):
+            await left.wait()
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert not told.is_set()
+        may_leave.set()
+        async with asyncio.timeout(10):
+            await told.wait()
 
 
 async def test_the_lease_is_renewed_in_time() -> None:

@@ -123,3 +123,16 @@ async def test_what_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) 
         bus.held["a"].set()
         courier.put([setpoint("a", 6.0)])
         await eventually(lambda: bus.sent == [("a", 6.0)])
+
+
+async def test_it_tells_when_everything_has_left_and_waits_no_longer_than_asked() -> None:
+    bus = SlowBus()
+    bus.held["a"] = asyncio.Event()
+    async with running(bus, []) as courier:
+        courier.put([setpoint("a"), setpoint("b")])
+        await courier.emptied(0.05)
+        assert bus.sent == [("b", 16.0)]
+        courier.put([setpoint("a", 6.0)])
+        bus.held["a"].set()
+        await courier.emptied(10.0)
+        assert bus.sent == [("b", 16.0), ("a", 16.0), ("a", 6.0)]

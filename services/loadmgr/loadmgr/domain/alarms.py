@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import NamedTuple
 
 from loadmgr.domain.plan import Decision
-from loadmgr.domain.site_model import SiteModel
 from shared.contracts.alarm import AlarmChanged, Severity
 
 
@@ -16,8 +15,9 @@ class Alarm(NamedTuple):
     text: str
 
 
-def alarms_of(model: SiteModel, decision: Decision) -> dict[str, Alarm | None]:
+def alarms_of(decision: Decision) -> dict[str, Alarm | None]:
     """Return every alarm that there can be, by its id; ``None`` = all is well."""
+    model, late = decision.report.model, decision.report.late
     silent = {meter.id for meter in decision.silent_meters}
     found: dict[str, Alarm | None] = {}
     for meter in model.meters.values():
@@ -25,10 +25,7 @@ def alarms_of(model: SiteModel, decision: Decision) -> dict[str, Alarm | None]:
     for evse in model.evses:
         id_ = evse.config.id
         found[f"evse-disobeys/{id_}"] = _disobeys(id_) if id_ in decision.disobeying else None
-    for offer in decision.decided.offers:
-        will_finish = offer.forecast is None or offer.forecast.misses_wh <= 0
-        late = None if will_finish else _will_not_finish(offer.evse_id)
-        found[f"session-will-not-finish/{offer.evse_id}"] = late
+        found[f"session-will-not-finish/{id_}"] = _will_not_finish(id_) if id_ in late else None
     return found
 
 

@@ -74,9 +74,11 @@ class Column(IntEnum):
     """This and the next two: 1.0 on each grid phase that the car may use."""
     MEASURED_A = 26
     """This and the next two: measured on the grid's phases; unknown is zero."""
+    LINE_A = 29
+    """This and the next two: measured at the box's own lines; NaN = not known at present."""
 
 
-_COLUMNS = Column.MEASURED_A + 3
+_COLUMNS = Column.LINE_A + 3
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -122,6 +124,11 @@ class Demands:
         return self.table[Column.MEASURED_A : Column.MEASURED_A + 3].T
 
     @property
+    def line_a(self) -> Floats:
+        """N x 3: measured at the box's own lines; NaN = not known at present."""
+        return self.table[Column.LINE_A : Column.LINE_A + 3].T
+
+    @property
     def who(self) -> Floats:
         """N x 3: 1.0 for each ``Trait`` that an EVSE has."""
         table = self.table
@@ -143,14 +150,19 @@ class Board:
 
     def judge(self, records: dict[str, EvseRecord], now_s: float) -> Demands:
         """Judge anew whoever needs it, and return what holds for all now."""
+        self.renew(records, now_s)
         model, table = self.model, self._table
-        for index in np.flatnonzero(table[Column.UNTIL_S] <= now_s).tolist():
-            evse = model.evses[index]
-            table[:, index] = judgement(model.site, evse, records[evse.config.id], now_s)
         most_a = floor_steps(table[Column.MOST_A], model.step_a)
         enough = table[Column.MOST_A] >= model.min_a
         most_a = np.where(enough, np.maximum(most_a, model.min_a), 0.0)
         return Demands(table=table.copy(), most_a=most_a)
+
+    def renew(self, records: dict[str, EvseRecord], now_s: float) -> None:
+        """Judge anew whoever needs it. What is done when a fact comes in, no decision waits for."""
+        model, table = self.model, self._table
+        for index in np.flatnonzero(table[Column.UNTIL_S] <= now_s).tolist():
+            evse = model.evses[index]
+            table[:, index] = judgement(model.site, evse, records[evse.config.id], now_s)
 
 
 def judgement(site: SiteConfig, evse: EvseModel, record: EvseRecord, now_s: float) -> list[float]:
@@ -163,6 +175,7 @@ def judgement(site: SiteConfig, evse: EvseModel, record: EvseRecord, now_s: floa
     row[Column.UNDER_A] = record.measured_under_a
     row[Column.USAGE : Column.USAGE + 3] = record.usage(evse)
     row[Column.MEASURED_A : Column.MEASURED_A + 3] = record.measured_most_a(evse, now_s)
+    row[Column.LINE_A : Column.LINE_A + 3] = _lines(record, now_s)
     row[Column.UNTIL_S] = min(_changes(record, now_s))
     return row
 
@@ -251,6 +264,12 @@ def _judge_sent(row: list[float], site: SiteConfig, record: EvseRecord, now_s: f
         row[Column.DUE_S] = sent.sent_s + renew_s
     else:
         row[Column.DUE_S] = sent.sent_s + min(renew_s, RETRY_S)
+
+
+def _lines(record: EvseRecord, now_s: float) -> list[float]:
+    if not record.is_measured(now_s):
+        return [nan, nan, nan]
+    return [nan if amps is None else amps for amps in record.line_a]
 
 
 def _changes(record: EvseRecord, now_s: float) -> Iterable[float]:

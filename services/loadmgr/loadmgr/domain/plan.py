@@ -75,7 +75,6 @@ def plan(model: SiteModel, state: State, now: datetime) -> Decision:
     outcome = _outcome(model, claims, demands, members, ground=ground, now_s=now_s)
     report = Report(
         model=model,
-        records=state.evses,
         outcome=outcome,
         why=Why(model, outcome),
         members=members,

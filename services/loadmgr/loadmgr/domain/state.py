@@ -112,6 +112,11 @@ class State:
         """Nobody holds this station any more; return whether that is news."""
         return self._lose([e for e in model.evses if e.station_id == station_id], now_s)
 
+    def prepare(self, now_s: float) -> None:
+        """Judge those of whom something was heard, so that the next decision is soon made."""
+        if self._board is not None:
+            self._board.renew(self.evses, now_s)
+
     def demands(self, model: SiteModel, now_s: float) -> Demands:
         """Return what each EVSE may be given now."""
         if self._board is None or self._board.model is not model:
