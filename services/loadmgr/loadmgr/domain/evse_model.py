@@ -1,6 +1,7 @@
 """One outlet as load management sees it: how its lines load the phases of the grid."""
 
 from dataclasses import dataclass
+from functools import cache
 
 from loadmgr.domain.arrays import NOTHING, Three
 from shared.contracts.site import Evse, SiteConfig
@@ -54,7 +55,7 @@ def evse_model(site: SiteConfig, evse: Evse, index: int) -> EvseModel:
         index=index,
         station_id=station.id,
         needs_permission=evse.backend is not None and not station.authorises_itself,
-        usage_by_lines=tuple(_usage(mask, grid_phase) for mask in range(8)),
+        usage_by_lines=_usages(grid_phase),
         grid_phase=grid_phase,
     )
 
@@ -64,6 +65,12 @@ def _grid_phases(rotation: tuple[Phase, ...] | None) -> tuple[int, int, int] | N
         return None
     first, second, third = (PHASES.index(phase) for phase in rotation)
     return (first, second, third)
+
+
+@cache
+def _usages(grid_phase: tuple[int, int, int] | None) -> tuple[Three, ...]:
+    """Return the phases in use by bit mask of lines; one table for all that are wired alike."""
+    return tuple(_usage(mask, grid_phase) for mask in range(8))
 
 
 def _usage(mask: int, grid_phase: tuple[int, int, int] | None) -> Three:
