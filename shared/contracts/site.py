@@ -131,7 +131,10 @@ class Circuit(ConfigPart):
     parent: Identifier | None = None
     limit_a: Annotated[PhaseLimits, BeforeValidator(_one_number_for_all_phases)]
     guard_a: Amps = 0.0
-    """Kept free on each phase, for what other consumers add within seconds."""
+    """Kept free on each phase, for what other consumers add within seconds.
+
+    Where a meter shows what they draw, no more is kept than they lack to ``uncontrolled_a``.
+    """
     limit_w: Watts | None = None
     """Power of all phases together, by contract for example; ``None`` = the fuse alone counts."""
     mean_limit_w: Watts | None = None

@@ -154,7 +154,8 @@ def garage(case: Case, seed: int, *, hours: float, evses: int = EVSES) -> Garage
 
 def _site(chance: np.random.Generator, evses: int) -> SiteConfig:
     size = evses / EVSES
-    main = Circuit(id="main", limit_a=round(MAIN_A * size))
+    main_a = round(MAIN_A * size)
+    main = Circuit(id="main", limit_a=main_a, uncontrolled_a=JUMP * main_a)
     floors = [
         Circuit(id=f"floor{n}", parent="main", limit_a=round(FLOOR_A * size)) for n in range(FLOORS)
     ]

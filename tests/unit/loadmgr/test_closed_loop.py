@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from loadmgr.domain.commit import reserved_now
 from loadmgr.domain.demand import Board, Column, Demands
+from loadmgr.domain.guard import guard_now
 from loadmgr.domain.uncontrolled import uncontrolled_rows
 from shared.contracts.site import SiteConfig
 from tests.unit.loadmgr.garage import Car, Garage
@@ -19,7 +20,9 @@ MANNERS = ["obeys"] * 6 + ["ignores", "refuses", "silent"]
 
 def random_site(rng: Random) -> SiteConfig:
     """A tree of up to five circuits, up to two groups and up to eight EVSEs of all kinds."""
-    circuits: list[dict[str, Any]] = [{"id": "c0", "limit_a": rng.choice([16, 32, 40, 63])}]
+    root = {"id": "c0", "limit_a": rng.choice([16, 32, 40, 63])}
+    root |= {"guard_a": rng.choice([0, 0, 4]), "uncontrolled_a": rng.choice([0, 0, 5, 9])}
+    circuits: list[dict[str, Any]] = [root]
     for number in range(1, rng.randint(1, 5)):
         parent = rng.choice(circuits)["id"]
         limits = {phase: rng.randint(10, 63) for phase in ("L1", "L2", "L3")}
@@ -147,7 +150,7 @@ def test_nothing_sent_adds_to_what_may_overflow(seed: int) -> None:
         kept = garage.state.demands(garage.model, now_s)
         holds = [column for column in range(len(kept.table)) if column != Column.UNTIL_S]
         assert np.array_equal(kept.table[holds], demands.table[holds], equal_nan=True)
-        beside_a, _ = uncontrolled_rows(garage.model, garage.state.meters, now_s)
+        beside_a, is_lost = uncontrolled_rows(garage.model, garage.state.meters, now_s)
         beside = garage.model.rows.with_circuits(beside_a)
         before = (
             garage.model.rows.sums(reserved_now(demands, demands.upper_a), demands.who) + beside
@@ -156,7 +159,9 @@ def test_nothing_sent_adds_to_what_may_overflow(seed: int) -> None:
         assert garage.decision is not None
         sent = judged_anew(garage)
         after = garage.model.rows.sums(reserved_now(sent, sent.upper_a), sent.who) + beside
-        allowed = np.maximum(before, garage.model.rows.limit)
+        meters = garage.state.meters
+        guard = guard_now(garage.model, meters, beside_a, is_lost, now_s=now_s)
+        allowed = np.maximum(before, garage.model.rows.limit - guard)
         assert (after <= allowed + 1e-3).all()
         for setpoint in garage.decision.setpoints:
             evse = garage.model.evse_by_id[setpoint.evse_id].config

@@ -15,6 +15,8 @@ class Ground:
     """What flows at the circuits beside the EVSEs, three phases each."""
     is_lost: Bools
     """Phases of circuits that count the worst case of a lost meter."""
+    guard: Floats
+    """What each row keeps free of its fuse."""
     room: Floats
     """What each row certainly has for those who can be steered: raises come out of it."""
     fair_room: Floats

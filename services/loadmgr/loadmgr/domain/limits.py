@@ -73,9 +73,11 @@ class External:
         return not isfinite(min(self.amounts))
 
 
-def limits_now(model: SiteModel, external: Mapping[LimitKey, External], now: datetime) -> Limits:
-    """Return what may flow on each row now."""
-    limits = Limits(amount=model.rows.limit.copy(), bindings={})
+def limits_now(
+    model: SiteModel, external: Mapping[LimitKey, External], now: datetime, *, guard: Floats
+) -> Limits:
+    """Return what may flow on each row now; ``guard`` of it is kept free."""
+    limits = Limits(amount=model.rows.limit - guard, bindings={})
     for circuit_id, scheduled in scheduled_now(model, now):
         place = model.rows.place_of(LimitScope.CIRCUIT, circuit_id)
         limits.lower(place, _amounts_of(scheduled), Binding(code=ReasonCode.SCHEDULE))

@@ -14,6 +14,7 @@ from shared.units import NOMINAL_VOLTAGE_V
 
 WINDOW_S = 30.0
 LONG_WINDOW_S = 900.0
+RISE_A = 1.0
 HOLD_S = 10.0
 """Silence up to here changes nothing; then the maximum of the last 15 minutes counts."""
 LOST_S = 60.0
@@ -32,10 +33,14 @@ class PhaseRecord:
     counts: its own current must not look like room each time it is lowered."""
     minutes: deque[tuple[int, float]] = field(default_factory=deque)
     """(minute, its maximum) of the last 15 minutes."""
+    rose_s: float = NEVER
+    """When it last was clearly more than in all of the last 30 s."""
 
     def add(self, uncontrolled_a: float, now_s: float) -> None:
         """Take in an estimate."""
         self.heard_s = now_s
+        if self.recent and uncontrolled_a > self.recent[0][1] + RISE_A:
+            self.rose_s = now_s
         while self.recent and self.recent[-1][1] <= uncontrolled_a:
             self.recent.pop()
         self.recent.append((now_s, uncontrolled_a))

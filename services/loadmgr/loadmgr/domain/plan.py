@@ -13,6 +13,7 @@ from loadmgr.domain.cover import covered
 from loadmgr.domain.demand import Column, Demands
 from loadmgr.domain.fill import Members
 from loadmgr.domain.ground import Ground
+from loadmgr.domain.guard import guard_now
 from loadmgr.domain.imbalance import carried_by_all
 from loadmgr.domain.limits import limits_now
 from loadmgr.domain.pace import pace
@@ -93,7 +94,8 @@ def _ground(model: SiteModel, state: State, demands: Demands, now: datetime) -> 
     now_s = now.timestamp()
     beside_a, is_lost = uncontrolled_rows(model, state.meters, now_s)
     beside = model.rows.with_circuits(beside_a)
-    limits = limits_now(model, state.external, now)
+    guard = guard_now(model, state.meters, beside_a, is_lost, now_s=now_s)
+    limits = limits_now(model, state.external, now, guard=guard)
     look = Look(
         model=model,
         records=state.evses,
@@ -108,6 +110,7 @@ def _ground(model: SiteModel, state: State, demands: Demands, now: datetime) -> 
         limits=limits,
         beside_a=beside_a,
         is_lost=is_lost,
+        guard=guard,
         room=left - fixed.possible,
         fair_room=left - fixed.proven,
     )
@@ -137,7 +140,7 @@ def _outcome(
     target_a = np.where(changes, 0.0, shares.amps)
     committed = commit(model, demands, members, target_a=target_a, queue=claims.queue, room=room)
     paced = pace(members, demands, wished_a=committed.amps, room=fair_room, now_s=now_s)
-    fuses = room + model.rows.guard
+    fuses = room + ground.guard
     amps = covered(
         model, demands, members, amps=paced.amps, queue=claims.queue, room=fuses, now_s=now_s
     )

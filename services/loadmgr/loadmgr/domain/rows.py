@@ -42,7 +42,7 @@ class Row:
     limit: float
     """That of the site; infinite = none."""
     guard: float = 0.0
-    """What of a fuse is kept free for the time that a lowering takes."""
+    """What of a fuse is kept free at most, for the time that a lowering takes."""
     circuit: str | None = None
     group: str | None = None
     phase: Phase | None = None
@@ -160,7 +160,12 @@ def _rows(
 ) -> tuple[Row, ...]:
     """Return all limits; those of the circuits' phases first, in the order of the circuits."""
     of_circuits = (
-        Row(limit=max(0.0, c.limit_a.on(p) - c.guard_a), guard=c.guard_a, circuit=c.id, phase=p)
+        Row(
+            limit=c.limit_a.on(p),
+            guard=min(c.guard_a, c.limit_a.on(p)),
+            circuit=c.id,
+            phase=p,
+        )
         for c in circuits
         for p in PHASES
     )

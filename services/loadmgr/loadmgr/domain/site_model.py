@@ -10,7 +10,7 @@ from loadmgr.domain.dimming import Terms
 from loadmgr.domain.evse_model import EvseModel, evse_model
 from loadmgr.domain.rows import GRID, Owner, Rows, compile_rows
 from shared.contracts.charging import LimitScope
-from shared.contracts.site import Circuit, Evse, Group, Meter, Mode, SiteConfig
+from shared.contracts.site import Circuit, Evse, Group, Meter, MeterRole, Mode, SiteConfig
 from shared.errors import ConfigError
 
 
@@ -27,6 +27,9 @@ class SiteModel:
     evse_by_id: Mapping[str, EvseModel]
     loaded: tuple[int, ...]
     """Circuits at or below which other consumers are known of: by a meter, or as a worst case."""
+    said_most_a: Mapping[int, float]
+    """What others draw at most, those below included: of the circuits with a guard and a meter at
+    which somebody has said it."""
     below: tuple[tuple[EvseModel, ...], ...]
     """The EVSEs below each circuit."""
     meters: Mapping[str, Meter]
@@ -75,6 +78,7 @@ def compile_site(site: SiteConfig) -> SiteModel:
         evses=evses,
         evse_by_id={evse.config.id: evse for evse in evses},
         loaded=_loaded(circuits, parents, site.meters),
+        said_most_a=_said_most(circuits, parents, site.meters),
         below=_below(evses, paths, len(circuits)),
         meters={meter.id: meter for meter in site.meters},
         meters_at=tuple(tuple(m for m in site.meters if m.circuit == c.id) for c in circuits),
@@ -146,6 +150,20 @@ def _loaded(
     metered = {meter.circuit for meter in meters}
     own = (i for i, c in enumerate(circuits) if c.id in metered or c.uncontrolled_a > 0)
     return tuple(sorted({above for index in own for above in _path(index, parents)}))
+
+
+def _said_most(
+    circuits: tuple[Circuit, ...], parents: tuple[int, ...], meters: tuple[Meter, ...]
+) -> dict[int, float]:
+    metered = {meter.circuit for meter in meters if meter.role is not MeterRole.GENERATION}
+    most_a = [circuit.uncontrolled_a for circuit in circuits]
+    for index in reversed(range(1, len(circuits))):
+        most_a[parents[index]] += most_a[index]
+    return {
+        index: most_a[index]
+        for index, circuit in enumerate(circuits)
+        if circuit.guard_a > 0 and circuit.uncontrolled_a > 0 and circuit.id in metered
+    }
 
 
 def _below(
