@@ -67,6 +67,7 @@ def measure(evses: int, share: float) -> dict[str, Any]:
         "share": share,
         "median_ms": watch.median_ms("decide"),
         "p95_ms": watch.quantile_ms("decide", 0.95),
+        "prepared_ms": watch.median_ms("prepare"),
         "told_ms": watch.median_ms("tell"),
         "compile_ms": watch.median_ms("compile"),
         "setpoints": sum(changed) / len(changed),
@@ -81,7 +82,7 @@ def measure(evses: int, share: float) -> dict[str, Any]:
     }
 
 
-NOT_HEARD = ("compile", "decide", "tell")
+NOT_HEARD = ("compile", "prepare", "decide", "tell")
 
 
 def _second(garage: SteadyGarage, model: SiteModel, state: State, watch: Stopwatch) -> int:
@@ -93,6 +94,7 @@ def _second(garage: SteadyGarage, model: SiteModel, state: State, watch: Stopwat
             type(fact).__name__,
             lambda fact=fact: state.hear(model, fact, now.timestamp()),
         )
+    watch.time("prepare", lambda: state.prepare(now.timestamp()))
     decision = watch.time("decide", lambda: decide(model, state, now))
     watch.time("tell", lambda: decision.decided)
     garage.take(decision.setpoints)

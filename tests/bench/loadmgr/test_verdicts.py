@@ -124,6 +124,7 @@ def speed(evses: int, share: float, median_ms: float) -> dict[str, Any]:
         "share": share,
         "median_ms": median_ms,
         "p95_ms": median_ms,
+        "prepared_ms": 1.0,
         "told_ms": 1.0,
         "compile_ms": 1.0,
         "setpoints": 1.0,

@@ -10,7 +10,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from loadmgr.domain.arrays import Bools, Floats, Ints, order_in_rows, ranks, sum_by_row
+from loadmgr.domain.arrays import (
+    Bools,
+    Floats,
+    Ints,
+    order_in_rows,
+    ranks,
+    running_by_row,
+    sum_by_row,
+)
 from loadmgr.domain.rows import Rows
 
 TOLERANCE_A = 1e-7
@@ -75,82 +83,103 @@ def fill(
     members = members.on(members.row_sums(hi, len(room)) > room + TOLERANCE_A)
     if not len(members.row):
         return Filled(amps=amps, row=bound)
-    curve = _Curve(members, lo=lo, hi=hi, weight=weight, offset=offset)
-    is_open = np.zeros(len(hi), dtype=bool)
-    is_open[members.evse] = True
+    curve = _Curve.of(members, lo=lo, hi=hi, weight=weight, offset=offset)
     room = room.copy()
-    while is_open.any():
-        level = curve.levels(is_open, room)
+    while len(members.row):
+        level = curve.levels(room)
         own = np.full(len(hi), np.inf)
         np.minimum.at(own, members.evse, level[members.row])
-        row = _bottlenecks(members, level, own, is_open)
+        row = _bottlenecks(members, level, own)
+        is_open = np.zeros(len(hi), dtype=bool)
+        is_open[members.evse] = True
         reached = offset + own * weight
         settled = is_open & ((row != UNBOUND) | (reached >= hi))
         given = np.clip(reached, lo, hi)
         amps[settled] = given[settled]
         bound[settled] = np.where(given[settled] < hi[settled] - TOLERANCE_A, row[settled], UNBOUND)
         room -= members.row_sums(np.where(settled, amps, 0.0), len(room))
-        is_open &= ~settled
+        curve = curve.among(is_open & ~settled)
+        members = curve.members
     return Filled(amps=amps, row=bound)
 
 
-def _bottlenecks(members: Members, level: Floats, own: Floats, is_open: Bools) -> Ints:
-    """Return for each EVSE a row of which every open member has that row's level.
+def _bottlenecks(members: Members, level: Floats, own: Floats) -> Ints:
+    """Return for each EVSE a row of which every member has that row's level.
 
     Such a row is full whatever happens elsewhere; the row of the lowest level is always one.
     """
-    open_pair = is_open[members.evse]
-    lower = open_pair & (own[members.evse] < level[members.row])
     is_bottleneck = np.ones(len(level), dtype=bool)
-    is_bottleneck[members.row[lower]] = False
-    found = open_pair & is_bottleneck[members.row]
-    row = np.full(len(is_open), UNBOUND)
+    is_bottleneck[members.row[own[members.evse] < level[members.row]]] = False
+    found = is_bottleneck[members.row]
+    row = np.full(len(own), UNBOUND)
     # Rows are sorted parents first: written in reverse, the row nearest to the root is named.
     row[members.evse[found][::-1]] = members.row[found][::-1]
     return row
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
 class _Curve:
-    """For every row the piecewise linear sum of its members' currents over the level."""
+    """For every row the piecewise linear sum of its members' currents over the level.
 
-    def __init__(
-        self, members: Members, *, lo: Floats, hi: Floats, weight: Floats, offset: Floats
-    ) -> None:
-        row = np.concatenate([members.row, members.row])
-        evse = np.concatenate([members.evse, members.evse])
-        load = np.concatenate([members.load, -members.load])
+    The points where a member begins to rise and where it has its maximum, by row and level.
+    """
+
+    members: Members
+    lo: Floats
+    row: Ints
+    evse: Ints
+    at: Floats
+    """The level of each point."""
+    slope: Floats
+    """What the point adds to the slope."""
+
+    @classmethod
+    def of(
+        cls, members: Members, *, lo: Floats, hi: Floats, weight: Floats, offset: Floats
+    ) -> "_Curve":
+        """Two points for each pair of row and EVSE."""
         level = np.concatenate([(lo - offset) / weight, (hi - offset) / weight])
+        row = np.concatenate([members.row, members.row])
         point = np.concatenate([members.evse, members.evse + len(lo)])
         order = order_in_rows(row, ranks(np.argsort(level))[point])
-        self._row, self._evse, self._at = row[order], evse[order], level[point[order]]
-        self._slope = load[order] * weight[self._evse]
-        self._is_first = np.ones(len(row), dtype=bool)
-        self._is_first[1:] = self._row[1:] != self._row[:-1]
-        self._first = np.flatnonzero(self._is_first)
-        self._size = np.diff(np.append(self._first, len(row)))
-        self._run = np.where(self._is_first, 0.0, np.diff(self._at, prepend=0.0))
-        self._members, self._lo = members, lo
+        evse = np.concatenate([members.evse, members.evse])[order]
+        slope = np.concatenate([members.load, -members.load])[order] * weight[evse]
+        return cls(
+            members=members,
+            lo=lo,
+            row=row[order],
+            evse=evse,
+            at=level[point[order]],
+            slope=slope,
+        )
 
-    def levels(self, is_open: Bools, room: Floats) -> Floats:
+    def among(self, chosen: Bools) -> "_Curve":
+        """Keep the points of chosen EVSEs."""
+        kept = chosen[self.evse]
+        return _Curve(
+            members=self.members.among(chosen),
+            lo=self.lo,
+            row=self.row[kept],
+            evse=self.evse[kept],
+            at=self.at[kept],
+            slope=self.slope[kept],
+        )
+
+    def levels(self, room: Floats) -> Floats:
         """Return the level at which each row is full; infinite where it never is."""
-        base = self._members.row_sums(np.where(is_open, self._lo, 0.0), len(room))
-        slope = self._segment_sums(np.where(is_open[self._evse], self._slope, 0.0))
-        before = np.where(self._is_first, 0.0, np.roll(slope, 1))
-        total = base[self._row] + self._segment_sums(before * self._run)
-        reached = np.flatnonzero(total >= room[self._row] - TOLERANCE_A)
+        members, row = self.members, self.row
+        is_first = np.append(True, row[1:] != row[:-1])
+        before = np.where(is_first, 0.0, np.roll(running_by_row(row, self.slope), 1))
+        run = np.where(is_first, 0.0, np.diff(self.at, prepend=0.0))
+        base = members.row_sums(self.lo, len(room))
+        total = base[row] + running_by_row(row, before * run)
+        reached = np.flatnonzero(total >= room[row] - TOLERANCE_A)
         level = np.full(len(room), np.inf)
         with np.errstate(divide="ignore", invalid="ignore"):
-            back = (total[reached] - room[self._row[reached]]) / before[reached]
-        exact = self._at[reached] - np.where(before[reached] > 0, np.maximum(back, 0.0), 0.0)
-        level[self._row[reached][::-1]] = exact[::-1]  # the first point that reaches counts
-        has_open = np.zeros(len(room), dtype=bool)
-        has_open[self._members.row[is_open[self._members.evse]]] = True
-        level[~has_open] = np.inf
-        level[has_open & (base >= room - TOLERANCE_A)] = -np.inf
+            back = (total[reached] - room[row[reached]]) / before[reached]
+        exact = self.at[reached] - np.where(before[reached] > 0, np.maximum(back, 0.0), 0.0)
+        level[row[reached][::-1]] = exact[::-1]  # the first point that reaches counts
+        is_loaded = np.zeros(len(room), dtype=bool)
+        is_loaded[members.row] = True
+        level[is_loaded & (base >= room - TOLERANCE_A)] = -np.inf
         return level
-
-    def _segment_sums(self, values: Floats) -> Floats:
-        """Return the running sum inside each row."""
-        running = np.cumsum(values)
-        offset = running[self._first] - values[self._first]
-        return running - np.repeat(offset, self._size)
