@@ -1,5 +1,7 @@
 """When decisions are made."""
 
+import pytest
+
 from loadmgr.domain.rhythm import ALMOST_A_TICK_S, DEBOUNCE_S, SETTLE_S, Haste, Rhythm
 
 
@@ -43,7 +45,10 @@ def test_without_anything_important_once_a_second() -> None:
 def test_what_may_exceed_a_limit_waits_no_longer_than_the_debounce() -> None:
     rhythm = running()
     rhythm.hurry(Haste.NOW)
-    assert rhythm.pause_s(100.0) == DEBOUNCE_S
+    assert rhythm.pause_s(100.0) == 0.0, "the last decision was made because it was time"
+    rhythm.decided(100.0)
+    rhythm.hurry(Haste.NOW)
+    assert rhythm.pause_s(100.0) == pytest.approx(DEBOUNCE_S)
     assert rhythm.pause_s(100.5) == 0.0
 
 

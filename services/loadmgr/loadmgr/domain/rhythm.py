@@ -13,7 +13,7 @@ PAUSE_S = 5.0
 SETTLE_S = 3.0
 """So long facts are collected after a cold start before the first decision."""
 DEBOUNCE_S = 0.2
-"""The shortest time between two decisions, when a limit may be exceeded meanwhile."""
+"""The shortest time between two decisions that cannot wait: a limit may be exceeded meanwhile."""
 ALMOST_A_TICK_S = 0.95 * TICK_S
 
 
@@ -34,6 +34,8 @@ class Rhythm:
     ticked_s: float | None = None
     began_s: float | None = None
     decided_s: float = float("-inf")
+    hurried_s: float = float("-inf")
+    """The last decision that could not wait."""
     haste: Haste = Haste.NONE
 
     def tick(self, now_s: float) -> bool:
@@ -50,9 +52,9 @@ class Rhythm:
             return None
         if now_s > self.ticked_s + PAUSE_S:  # another instance is active
             return None
-        since_s = now_s - self.decided_s
         if self.haste is Haste.NOW:
-            return max(0.0, DEBOUNCE_S - since_s)
+            return max(0.0, self.hurried_s + DEBOUNCE_S - now_s)
+        since_s = now_s - self.decided_s
         if self.haste is Haste.SOON:
             return max(0.0, ALMOST_A_TICK_S - since_s)
         return 0.0 if since_s >= ALMOST_A_TICK_S else None
@@ -63,4 +65,6 @@ class Rhythm:
 
     def decided(self, now_s: float) -> None:
         """Note a decision."""
+        if self.haste is Haste.NOW:
+            self.hurried_s = now_s
         self.decided_s, self.haste = now_s, Haste.NONE
