@@ -13,9 +13,11 @@ import numpy as np
 
 from loadmgr.domain.arrays import Bools, Floats
 from loadmgr.domain.meter_record import MeterRecord
+from loadmgr.domain.reserve import FOLLOW_S
 from loadmgr.domain.site_model import SiteModel
 
-AFTER_RISE_S = 7.0
+AFTER_RISE_S = FOLLOW_S + 1.0
+"""A meter tells once a second, and then the cars follow."""
 
 
 def guard_now(

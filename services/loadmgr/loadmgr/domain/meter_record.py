@@ -15,6 +15,7 @@ from shared.units import NOMINAL_VOLTAGE_V
 WINDOW_S = 30.0
 LONG_WINDOW_S = 900.0
 RISE_A = 1.0
+"""Less is the usual coming and going."""
 HOLD_S = 10.0
 """Silence up to here changes nothing; then the maximum of the last 15 minutes counts."""
 LOST_S = 60.0
