@@ -400,7 +400,7 @@ class SiteConfig(ConfigPart):
 
     It delivers more. Off unless asked for: read ADR 14 before, which names a patent.
     """
-    equal_first_kwh: Annotated[float, Field(ge=0, le=100)] = 0.5
+    equal_first_kwh: Annotated[float, Field(ge=0, le=100)] = 0.1
     """So much of each session is shared equally whatever ``sharing`` says: plans may be wrong."""
     assumed_stay_h: Annotated[float, Field(gt=0, le=168)] = 12.0
     """How long a vehicle without a plan is taken to stay, where ``sharing`` asks for that."""

@@ -15,13 +15,13 @@ from loadmgr.domain.policy import Stays, policy_of
 from loadmgr.domain.prospect import KeptPlan, Prospect
 from loadmgr.domain.share import Shares, share
 from loadmgr.domain.turns import LONGEST_STEP_S, Turns
-from shared.contracts.site import Sharing
+from shared.contracts.site import Sharing, SiteConfig
 
 HALF_PLANES = 48
 """A circle of line currents as a polygon inside it; 0.2 % smaller (facts 3.2)."""
 FINEST_A = 0.01
 """Minimum and step of an EVSE that takes any current."""
-EQUAL_FIRST_KWH = 0.5
+EQUAL_FIRST_KWH: float = SiteConfig.model_fields["equal_first_kwh"].default
 
 
 class Snapshot(Protocol):
