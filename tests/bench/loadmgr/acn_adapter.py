@@ -84,9 +84,14 @@ class Parkade:
     """One run: the rules of ``loadmgr.domain`` at each period."""
 
     def __init__(
-        self, sharing: Sharing = Sharing.DEADLINE, equal_first_kwh: float = EQUAL_FIRST_KWH
+        self,
+        sharing: Sharing = Sharing.DEADLINE,
+        *,
+        plans_ahead: bool = True,
+        equal_first_kwh: float = EQUAL_FIRST_KWH,
     ) -> None:
-        self._sharing, self._equal_first_wh = sharing, 1_000 * equal_first_kwh
+        self._sharing, self._plans_ahead = sharing, plans_ahead
+        self._equal_first_wh = 1_000 * equal_first_kwh
         self._kept = KeptPlan()
         self._garage: Garage | None = None
         self._turns: Turns | None = None
@@ -127,7 +132,7 @@ class Parkade:
         stays = _stays(snap, most_a)
         weight, nobody = np.ones(len(most_a)), np.zeros(len(most_a), dtype=bool)
         policy = policy_of(self._sharing, stays, weight=weight)
-        if self._sharing is Sharing.DEADLINE:
+        if self._sharing is Sharing.DEADLINE and self._plans_ahead:
             prospect = Prospect(members=garage.members, room=garage.room, kept=self._kept)
             policy = prospect.policy(policy, stays, chosen=snap.active, now_s=now_s)
         return Claims(
@@ -176,4 +181,4 @@ def _note(garage: Garage, turns: Turns, shares: Shares, *, wants: Bools, now_s: 
 
 def allocators() -> dict[str, Parkade]:
     """Return what the harness runs, by name."""
-    return {"Parkade": Parkade()}
+    return {"Parkade": Parkade(), "Parkade without a plan": Parkade(plans_ahead=False)}
