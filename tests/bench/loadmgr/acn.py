@@ -19,7 +19,9 @@ NOTE = f"""
 ACN-Sim ({REQUIREMENTS[0]}) simulates every session in steps of five minutes, and asks the allocator
 at each. Cells are *energy delivered, in per cent of what was asked for / Jain's index of the
 sessions' delivered fractions*. Published is the best column of {SOURCE}.
-EDF, LLF, FCFS and RR1A (round robin by 1 A) are acnportal's own, run here with the same harness.
+Parkade shares by deadline with `plans_ahead: true`, which is off by default (ADR 14); without a
+plan it stands below. EDF, LLF, FCFS and RR1A (round robin by 1 A) are those of acnportal, run here
+with the same harness.
 Where nobody can deliver more, being level counts as met.
 """
 
