@@ -8,11 +8,14 @@ from tests.bench.goal import Goal, lines
 
 OURS = "load management"
 """How the contestants of ours begin."""
+FAIR = "fair share"
+"""How the one begins that shares like ours and reserves nothing."""
 NOTE = f"""
 A virtual garage of {EVSES} EVSEs below {MAIN_A:.0f} A, one hour from {BEGINS:%H:%M}, the mean of
 {len(SEEDS)} seeds. Boxes lag, cars follow after seconds, and in the later cases other consumers
 jump and boxes do not lower. A second counts once however many fuses carry too much in it. Published
-is the result with reservation of facts/load-management.md, section 2.5, of a simulation of its own.
+is the result with reservation of facts/load-management.md, section 2.5, of a simulation of its own,
+with other vehicles: so its energy counts as a share of what it has without reservation.
 """
 
 
@@ -21,11 +24,12 @@ class Published:
     """The result with reservation of one case (facts section 2.5)."""
 
     overload_s: float
-    kwh: float
+    share: float
+    """Energy, of what the same case has without reservation."""
 
 
-STEPS = Published(overload_s=58.0, kwh=188.0)
-DISOBEYING = Published(overload_s=61.0, kwh=186.0)
+STEPS = Published(overload_s=58.0, share=188 / 195)
+DISOBEYING = Published(overload_s=61.0, share=186 / 195)
 
 
 def section(rows: Sequence[Row]) -> str:
@@ -41,21 +45,23 @@ def _published(case: Case) -> Published | None:
 
 
 def _goal(case: Case, rows: Sequence[Row]) -> Goal:
-    ours = [row for row in rows if row.case == case.name and row.contestant.startswith(OURS)]
+    mine = [row for row in rows if row.case == case.name]
+    ours = [row for row in mine if row.contestant.startswith(OURS)]
     published = _published(case)
-    told = "; ".join(
-        f"{row.overload_s:.1f} s/h and {row.kwh:.0f} kWh/h ({row.contestant})" for row in ours
-    )
     if published is None:
         return Goal(
             wanted=f"no overload: {case.name}",
-            measured=told,
+            measured="; ".join(f"{row.overload_s:.1f} s/h ({row.contestant})" for row in ours),
             is_met=bool(ours) and all(row.overload_s == 0 for row in ours),
         )
-    most_s = published.overload_s / 2
+    fair = next(row for row in mine if row.contestant.startswith(FAIR))
+    most_s, least_kwh = published.overload_s / 2, published.share * fair.kwh
+    told = (
+        f"{row.overload_s:.1f} s/h and {row.kwh / fair.kwh:.1%} ({row.contestant})" for row in ours
+    )
     return Goal(
-        wanted=f"less than {most_s:g} s/h of overload, half of what is published, at no less than "
-        f"{published.kwh:.0f} kWh/h: {case.name}",
-        measured=told,
-        is_met=any(row.overload_s < most_s and row.kwh >= published.kwh for row in ours),
+        wanted=f"less than {most_s:g} s/h of overload, half of what is published, at no less "
+        f"energy than its {published.share:.1%} of what flows without reservation: {case.name}",
+        measured="; ".join(told),
+        is_met=any(row.overload_s < most_s and row.kwh >= least_kwh for row in ours),
     )
