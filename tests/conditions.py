@@ -13,14 +13,22 @@ async def eventually(
     every_s: float = 0.01,
     claim: str = "",
 ) -> Any:
-    """Return the first truthy value of ``condition``; fail when there is none in time."""
+    """Return the first truthy value of ``condition``; fail when there is none in time.
+
+    What looks at something that has not come yet (the last of no messages, a row that is not
+    there) is not met, and is the cause named when it never comes.
+    """
     deadline = time.monotonic() + within_s
     while True:
-        value = condition()
-        if isinstance(value, Awaitable):
-            value = await value
+        value, missing = None, None
+        try:
+            value = condition()
+            if isinstance(value, Awaitable):
+                value = await value
+        except LookupError as error:
+            missing = error
         if value:
             return value
         if time.monotonic() > deadline:
-            raise AssertionError(f"not within {within_s} s: {claim or condition}")
+            raise AssertionError(f"not within {within_s} s: {claim or condition}") from missing
         await asyncio.sleep(every_s)
