@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from loadmgr.domain.arrays import Bools, Floats, Ints, order_in_rows, running_by_row, sum_by_row
+from loadmgr.domain.arrays import Bools, Floats, Ints, Stretches, order_in_rows
 from loadmgr.domain.fill import TOLERANCE_A, Members
 
 
@@ -13,32 +13,30 @@ def admit(members: Members, *, order: Ints, need: Floats, room: Floats) -> Bools
     before him are granted is in, whoever does not fit alone is out, and then again. A granted
     later one takes no room from an undecided earlier one, because his sum has counted that one.
     """
-    undecided = np.zeros(len(need), dtype=bool)
-    undecided[order] = True
-    granted = np.zeros(len(need), dtype=bool)
+    asking = np.zeros(len(need), dtype=bool)
+    asking[order] = True
+    need, room = np.where(asking, need, 0.0), room + TOLERANCE_A
+    granted = asking & (need <= 0)
+    mine = members.where((members.row_sums(need, len(room)) > room)[members.row])
+    undecided = _fitting(asking & ~granted, mine, mine.load * need[mine.evse], room)
+    mine = mine.among(undecided)
+    if not len(mine.row):
+        return granted | undecided
     rank = np.zeros(len(need), dtype=np.intp)
     rank[order] = np.arange(len(order))
-    mine = members.among(undecided)
-    mine = mine.on(mine.row_sums(need, len(room)) > room + TOLERANCE_A)
-    if not len(mine.row):
-        return undecided
-    by_rank = order_in_rows(mine.row, rank[mine.evse])
-    row, evse, load = mine.row[by_rank], mine.evse[by_rank], mine.load[by_rank]
-    room = room + TOLERANCE_A
+    mine = mine.where(order_in_rows(mine.row, rank[mine.evse]))
     while undecided.any():
-        wanted = load * np.where(undecided, need, 0.0)[evse]
-        fits = _all_of(evse, running_by_row(row, wanted) <= room[row], len(need))
-        fits_alone = _all_of(evse, wanted <= room[row], len(need))
-        accepted = undecided & (fits | (need <= 0))
+        wanted = mine.load * need[mine.evse]
+        accepted = _fitting(undecided, mine, Stretches.of(mine.row).running(wanted), room)
         granted |= accepted
-        taken = load * np.where(accepted, need, 0.0)[evse]
-        room = room - sum_by_row(row, taken, len(room))
-        undecided &= ~accepted & fits_alone
+        room = room - mine.row_sums(np.where(accepted, need, 0.0), len(room))
+        undecided = _fitting(undecided & ~accepted, mine, wanted, room)
+        mine = mine.among(undecided)
     return granted
 
 
-def _all_of(evse: Ints, holds: Bools, count: int) -> Bools:
-    """Tell for which EVSEs something holds on every row."""
-    result = np.ones(count, dtype=bool)
-    result[evse[~holds]] = False
-    return result
+def _fitting(asking: Bools, members: Members, taken: Floats, room: Floats) -> Bools:
+    """Keep those for whom what is taken of their rows is there, on every one of them."""
+    fitting = asking.copy()
+    fitting[members.evse[taken > room[members.row]]] = False
+    return fitting

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from loadmgr.domain.admission import admit
-from loadmgr.domain.arrays import Bools, Floats, Ints
+from loadmgr.domain.arrays import Floats, Ints
 from loadmgr.domain.demand import Column, Demands, floor_steps
 from loadmgr.domain.fill import TOLERANCE_A, UNBOUND, Members, fill
 from loadmgr.domain.reserve import EXCESS_A, MARGIN_A
@@ -88,32 +88,36 @@ def commit(
     amps, row = target_a, np.full(len(target_a), UNBOUND)
     if raises.any():
         amps, row = _raised(
-            model, demands, members, raises=raises, target_a=target_a, queue=queue, room=room
+            model,
+            members.among(raises),
+            upper_a=upper_a,
+            target_a=target_a,
+            order=queue[raises[queue]],
+            free=free,
         )
+        amps = np.where(raises, amps, target_a)
     return _without_raise_where_overfull(model, demands, members, amps=amps, row=row, free=free)
 
 
 def _raised(
     model: SiteModel,
-    demands: Demands,
-    members: Members,
+    raising: Members,
     *,
-    raises: Bools,
+    upper_a: Floats,
     target_a: Floats,
-    queue: Ints,
-    room: Floats,
+    order: Ints,
+    free: Floats,
 ) -> tuple[Floats, Ints]:
-    """Return the targets with each raise cut to what is free, and the row that cuts it."""
-    upper_a = np.where(demands.is_steered, demands.upper_a, 0.0)
-    free = room - members.row_sums(upper_a, len(room))
-    need = np.where(raises, np.maximum(model.min_a - upper_a, 0.0), 0.0)
-    granted = admit(members, order=queue[raises[queue]], need=need, room=free)
+    """Return the targets of those in ``order`` cut to what is free, and the row that cuts each."""
+    need = np.maximum(model.min_a - upper_a, 0.0)
+    granted = admit(raising, order=order, need=need, room=free)
     lo = np.where(granted, np.maximum(upper_a, model.min_a), upper_a)
     hi = np.where(granted, target_a, lo)
-    filled = fill(members, lo=lo, hi=hi, weight=model.weight, room=room)
+    room = free + raising.row_sums(upper_a, len(free))
+    filled = fill(raising, lo=lo, hi=hi, weight=model.weight, room=room)
     steps = np.maximum(floor_steps(filled.amps, model.step_a), model.min_a)
     raised = np.where(granted, np.minimum(steps, target_a), _held(upper_a, model))
-    return np.where(raises, raised, target_a), filled.row
+    return raised, filled.row
 
 
 def _without_raise_where_overfull(

@@ -44,10 +44,10 @@ def covered(
     on = quick
     if (is_slow & (silent_s >= STOPS_AFTER_S)).any():
         order = queue[quick[queue]]
-        on = admit(members.among(quick), order=order, need=model.min_a, room=left)
+        on = admit(members, order=order, need=model.min_a, room=left)
     least_a = np.where(on, np.minimum(model.min_a, amps), 0.0)
     highest_a = np.where(on, amps, 0.0)
-    filled = fill(members.among(on), lo=least_a, hi=highest_a, weight=model.weight, room=left)
+    filled = fill(members, lo=least_a, hi=highest_a, weight=model.weight, room=left)
     return np.where(quick, _in_steps(model, filled.amps, amps, on), amps)
 
 

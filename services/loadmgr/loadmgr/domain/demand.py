@@ -143,6 +143,8 @@ class Board:
         self.model = model
         self._table = np.zeros((_COLUMNS, len(model.evses)))
         self._table[Column.UNTIL_S] = -inf
+        self._is_shown = False
+        """A decision holds the table: whoever is judged anew is written into a copy."""
 
     def forget(self, evse: EvseModel) -> None:
         """A fact about an EVSE came in."""
@@ -151,16 +153,20 @@ class Board:
     def judge(self, records: dict[str, EvseRecord], now_s: float) -> Demands:
         """Judge anew whoever needs it, and return what holds for all now."""
         self.renew(records, now_s)
+        self._is_shown = True
         model, table = self.model, self._table
         most_a = floor_steps(table[Column.MOST_A], model.step_a)
         enough = table[Column.MOST_A] >= model.min_a
         most_a = np.where(enough, np.maximum(most_a, model.min_a), 0.0)
-        return Demands(table=table.copy(), most_a=most_a)
+        return Demands(table=table, most_a=most_a)
 
     def renew(self, records: dict[str, EvseRecord], now_s: float) -> None:
         """Judge anew whoever needs it. What is done when a fact comes in, no decision waits for."""
+        due = np.flatnonzero(self._table[Column.UNTIL_S] <= now_s).tolist()
+        if due and self._is_shown:
+            self._table, self._is_shown = self._table.copy(), False
         model, table = self.model, self._table
-        for index in np.flatnonzero(table[Column.UNTIL_S] <= now_s).tolist():
+        for index in due:
             evse = model.evses[index]
             table[:, index] = judgement(model.site, evse, records[evse.config.id], now_s)
 

@@ -14,9 +14,9 @@ from loadmgr.domain.arrays import (
     Bools,
     Floats,
     Ints,
+    Stretches,
     order_in_rows,
     ranks,
-    running_by_row,
     sum_by_row,
 )
 from loadmgr.domain.rows import Rows
@@ -43,12 +43,10 @@ class Members:
 
     def among(self, chosen: Bools) -> "Members":
         """Keep the pairs of chosen EVSEs."""
-        kept = chosen[self.evse]
-        return Members(row=self.row[kept], evse=self.evse[kept], load=self.load[kept])
+        return self.where(chosen[self.evse])
 
-    def on(self, rows: Bools) -> "Members":
-        """Keep the pairs of some rows."""
-        kept = rows[self.row]
+    def where(self, kept: Bools | Ints) -> "Members":
+        """Keep some pairs, in the order of an index."""
         return Members(row=self.row[kept], evse=self.evse[kept], load=self.load[kept])
 
     def row_sums(self, amps: Floats, rows: int) -> Floats:
@@ -75,57 +73,57 @@ def fill(
 ) -> Filled:
     """Share ``room`` (in each row's unit) among EVSEs as ``clip(offset + weight * level, lo, hi)``.
 
-    ``lo`` is granted unseen: where it alone exceeds a row, its members stay at ``lo``. Levels may
-    be negative. Without ``offset`` shares are in proportion to the weights.
+    ``lo`` is granted unseen: where it alone exceeds a row, its members stay at ``lo``. Where ``lo``
+    is ``hi`` there is nothing to share. Levels may be negative. Without ``offset`` shares are in
+    proportion to the weights.
     """
     offset = np.zeros(len(hi)) if offset is None else offset
     amps, bound = hi.copy(), np.full(len(hi), UNBOUND)
-    members = members.on(members.row_sums(hi, len(room)) > room + TOLERANCE_A)
+    may_bind = members.row_sums(hi, len(room)) > room + TOLERANCE_A
+    left = room - members.row_sums(lo, len(room))
+    members = members.where(may_bind[members.row] & (hi > lo)[members.evse])
     if not len(members.row):
         return Filled(amps=amps, row=bound)
     curve = _Curve.of(members, lo=lo, hi=hi, weight=weight, offset=offset)
-    room = room.copy()
-    while len(members.row):
-        level = curve.levels(room)
-        own = np.full(len(hi), np.inf)
-        np.minimum.at(own, members.evse, level[members.row])
-        row = _bottlenecks(members, level, own)
-        is_open = np.zeros(len(hi), dtype=bool)
-        is_open[members.evse] = True
+    is_open = np.zeros(len(hi), dtype=bool)
+    is_open[members.evse] = True
+    while True:
+        level = curve.levels(left)
+        own, row = _bottlenecks(members, level, len(hi))
         reached = offset + own * weight
         settled = is_open & ((row != UNBOUND) | (reached >= hi))
-        given = np.clip(reached, lo, hi)
-        amps[settled] = given[settled]
-        bound[settled] = np.where(given[settled] < hi[settled] - TOLERANCE_A, row[settled], UNBOUND)
-        room -= members.row_sums(np.where(settled, amps, 0.0), len(room))
-        curve = curve.among(is_open & ~settled)
-        members = curve.members
-    return Filled(amps=amps, row=bound)
+        np.copyto(amps, np.minimum(np.maximum(reached, lo), hi), where=settled)
+        np.copyto(bound, row, where=settled & (amps < hi - TOLERANCE_A))
+        is_open &= ~settled
+        if not is_open.any():
+            return Filled(amps=amps, row=bound)
+        left -= members.row_sums(np.where(settled, amps - lo, 0.0), len(room))
+        members, curve = members.among(is_open), curve.among(is_open)
 
 
-def _bottlenecks(members: Members, level: Floats, own: Floats) -> Ints:
-    """Return for each EVSE a row of which every member has that row's level.
+def _bottlenecks(members: Members, level: Floats, evses: int) -> tuple[Floats, Ints]:
+    """Return for each EVSE the lowest level of its rows, and a row of which all stop at its level.
 
     Such a row is full whatever happens elsewhere; the row of the lowest level is always one.
     """
+    own, row = np.full(evses, np.inf), np.full(evses, UNBOUND)
+    of_row = level[members.row]
+    np.minimum.at(own, members.evse, of_row)
     is_bottleneck = np.ones(len(level), dtype=bool)
-    is_bottleneck[members.row[own[members.evse] < level[members.row]]] = False
+    is_bottleneck[members.row[own[members.evse] < of_row]] = False
     found = is_bottleneck[members.row]
-    row = np.full(len(own), UNBOUND)
     # Rows are sorted parents first: written in reverse, the row nearest to the root is named.
     row[members.evse[found][::-1]] = members.row[found][::-1]
-    return row
+    return own, row
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class _Curve:
-    """For every row the piecewise linear sum of its members' currents over the level.
+    """For every row the piecewise linear sum of what its members have above ``lo``, by level.
 
     The points where a member begins to rise and where it has its maximum, by row and level.
     """
 
-    members: Members
-    lo: Floats
     row: Ints
     evse: Ints
     at: Floats
@@ -141,45 +139,44 @@ class _Curve:
         level = np.concatenate([(lo - offset) / weight, (hi - offset) / weight])
         row = np.concatenate([members.row, members.row])
         point = np.concatenate([members.evse, members.evse + len(lo)])
-        order = order_in_rows(row, ranks(np.argsort(level))[point])
-        evse = np.concatenate([members.evse, members.evse])[order]
-        slope = np.concatenate([members.load, -members.load])[order] * weight[evse]
+        order = order_in_rows(row, ranks(level.argsort())[point])
+        slope = members.load * weight[members.evse]
         return cls(
-            members=members,
-            lo=lo,
             row=row[order],
-            evse=evse,
+            evse=np.concatenate([members.evse, members.evse])[order],
             at=level[point[order]],
-            slope=slope,
+            slope=np.concatenate([slope, -slope])[order],
         )
 
     def among(self, chosen: Bools) -> "_Curve":
         """Keep the points of chosen EVSEs."""
         kept = chosen[self.evse]
         return _Curve(
-            members=self.members.among(chosen),
-            lo=self.lo,
             row=self.row[kept],
             evse=self.evse[kept],
             at=self.at[kept],
             slope=self.slope[kept],
         )
 
-    def levels(self, room: Floats) -> Floats:
-        """Return the level at which each row is full; infinite where it never is."""
-        members, row = self.members, self.row
-        is_first = np.append(True, row[1:] != row[:-1])
-        before = np.where(is_first, 0.0, np.roll(running_by_row(row, self.slope), 1))
-        run = np.where(is_first, 0.0, np.diff(self.at, prepend=0.0))
-        base = members.row_sums(self.lo, len(room))
-        total = base[row] + running_by_row(row, before * run)
-        reached = np.flatnonzero(total >= room[row] - TOLERANCE_A)
-        level = np.full(len(room), np.inf)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            back = (total[reached] - room[row[reached]]) / before[reached]
-        exact = self.at[reached] - np.where(before[reached] > 0, np.maximum(back, 0.0), 0.0)
-        level[row[reached][::-1]] = exact[::-1]  # the first point that reaches counts
-        is_loaded = np.zeros(len(room), dtype=bool)
-        is_loaded[members.row] = True
-        level[is_loaded & (base >= room - TOLERANCE_A)] = -np.inf
+    def levels(self, left: Floats) -> Floats:
+        """Return the level at which each row has taken what is left; infinite where none does."""
+        stretches = Stretches.of(self.row)
+        first = stretches.first
+        slope = stretches.running(self.slope)
+        taken = np.zeros(len(slope))
+        np.multiply(slope[:-1], self.at[1:] - self.at[:-1], out=taken[1:])
+        taken[first] = 0.0
+        taken = stretches.running(taken)
+        row = self.row[first]
+        is_short = taken < stretches.spread(left[row] - TOLERANCE_A)
+        passed = np.add.reduceat(is_short, first, dtype=np.intp)
+        level = np.full(len(left), np.inf)
+        is_full = passed < stretches.size
+        point, row = (first + passed)[is_full], row[is_full]
+        rises = np.where(passed[is_full] > 0, slope[point - 1], 0.0)
+        beyond = np.maximum(taken[point] - left[row], 0.0)
+        level[row] = self.at[point] - np.divide(
+            beyond, rises, out=np.zeros(len(row)), where=rises > 0
+        )
+        level[row[left[row] <= TOLERANCE_A]] = -np.inf
         return level

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from loadmgr.domain.arrays import Bools, Floats, Ints, order_in_rows, ranks, running_by_row
+from loadmgr.domain.arrays import Bools, Floats, Ints, Stretches, order_in_rows, ranks
 from loadmgr.domain.fill import Members
 
 NOTEWORTHY_WH = 100.0
@@ -63,7 +63,7 @@ def _missed(sessions: Sessions, members: Members, room: Floats) -> Floats:
     order = order_in_rows(mine.row, ranks(np.argsort(left_s))[mine.evse])
     row, evse, load = mine.row[order], mine.evse[order], mine.load[order]
     amp_s = sessions.missing_wh[evse] * 3_600 / sessions.volts[evse]
-    excess = running_by_row(row, load * amp_s) - np.maximum(room, 0.0)[row] * left_s[evse]
+    excess = Stretches.of(row).running(load * amp_s) - np.maximum(room, 0.0)[row] * left_s[evse]
     lacks = np.minimum(_beyond_before(row, excess) / load, amp_s)
     np.maximum.at(missed, evse, lacks * sessions.volts[evse] / 3_600)
     return missed

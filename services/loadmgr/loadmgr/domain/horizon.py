@@ -94,7 +94,8 @@ def _binding(members: Members, stays: Stays, index: Ints, room: Floats) -> Membe
     """Keep the rows that can bind: nobody ever takes more than in the first block."""
     highest = np.zeros(int(index[-1]) + 1)
     highest[index] = np.minimum(stays.most_a, stays.missing_wh / stays.volts * 3_600 / BLOCK_S)
-    return members.on(members.row_sums(highest, len(room)) > room)
+    may_bind = members.row_sums(highest, len(room)) > room
+    return members.where(may_bind[members.row])
 
 
 def _most_a(stays: Stays, left_s: Floats, edges_s: Floats) -> Floats:

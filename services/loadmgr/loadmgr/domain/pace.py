@@ -31,7 +31,7 @@ def pace(
 
     The first current of an EVSE is never held, nor is a lowering that any row needs.
     """
-    had, most_a = np.nan_to_num(demands.column(Column.SENT_A)), demands.most_a
+    had, most_a = demands.column(Column.SENT_A), demands.most_a  # NaN is neither more nor less
     rises = (had > 0) & (wished_a > had + TOLERANCE_A)
     is_slowed = rises & (now_s - demands.column(Column.RAISED_S) < RAISE_INTERVAL_S)
     is_trifle = rises & (wished_a - had < TRIFLE_A) & (wished_a < most_a - TOLERANCE_A)

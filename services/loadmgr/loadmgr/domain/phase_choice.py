@@ -41,8 +41,9 @@ class Sight:
 def chosen_phases(sight: Sight, now_s: float) -> tuple[Floats, Bools]:
     """Return the phases that each box is told (0 = nothing), and who changes now: to 0 A first."""
     told = sight.demands.column(Column.TOLD_PHASES)
-    phases = np.nan_to_num(told)
-    may = ~np.isnan(told) & (now_s - sight.demands.column(Column.SWITCHED_S) >= DWELL_S)
+    cannot = np.isnan(told)
+    phases = np.where(cannot, 0.0, told)
+    may = ~cannot & (now_s - sight.demands.column(Column.SWITCHED_S) >= DWELL_S)
     if not may.any():
         return phases, may
     to_one = _to_one(sight, may & (told != ONE))

@@ -104,7 +104,7 @@ def congestion(stays: Stays, members: Members, room: Floats, *, chosen: Bools) -
     if not chosen.any():
         return 0.0
     nothing, hi = np.zeros(len(chosen)), np.where(chosen, stays.most_a, 0.0)
-    filled = fill(members.among(chosen), lo=nothing, hi=hi, weight=np.ones(len(chosen)), room=room)
+    filled = fill(members, lo=nothing, hi=hi, weight=np.ones(len(chosen)), room=room)
     power_w = max(float((filled.amps * stays.volts)[chosen].sum()), LEAST_W)
     mine = stays.among(np.flatnonzero(chosen))
     first = np.argsort(mine.stays_s, kind="stable")

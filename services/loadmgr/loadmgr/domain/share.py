@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from loadmgr.domain.admission import admit
-from loadmgr.domain.arrays import Bools, Floats, Ints
+from loadmgr.domain.arrays import Bools, Floats, Ints, order_among
 from loadmgr.domain.claims import Claims
 from loadmgr.domain.demand import floor_steps
 from loadmgr.domain.fill import TOLERANCE_A, UNBOUND, Filled, Members, fill
@@ -59,8 +59,9 @@ class _Round:
     """The sharing among one class."""
 
     def __init__(self, claims: Claims, members: Members, of_class: Bools, room: Floats) -> None:
-        self._claims, self._of_class, self._room = claims, of_class, room
-        self._members = members.among(of_class)
+        self._claims, self._members = claims, members
+        self._of_class, self._room = of_class, room
+        self._refused = np.zeros(len(of_class), dtype=bool)
         self._hi = np.minimum(claims.most_a, np.maximum(claims.cap_a, claims.min_a))
         lively = of_class & ~claims.is_idle
         self._fair = self._level(lively, np.zeros(len(lively)))
@@ -74,12 +75,16 @@ class _Round:
         """Fill by the policy; whoever is young has at least what equal sharing gives."""
         policy, young = self._claims.policy, chosen & self._claims.is_young
         hi, lo = np.where(chosen, self._hi, 0.0), np.where(chosen, least_a, 0.0)
-        mine = self._members.among(chosen)
         if young.any():
-            equal = fill(mine, lo=lo, hi=hi, weight=policy.equal, room=self._room)
+            equal = fill(self._members, lo=lo, hi=hi, weight=policy.equal, room=self._room)
             lo = np.where(young, equal.amps, lo)
         return fill(
-            mine, lo=lo, hi=hi, weight=policy.weight, room=self._room, offset=policy.offset_a
+            self._members,
+            lo=lo,
+            hi=hi,
+            weight=policy.weight,
+            room=self._room,
+            offset=policy.offset_a,
         )
 
     def filled(self) -> Filled:
@@ -107,26 +112,30 @@ class _Round:
         return (claims.must_stay_on | by_share | by_turn) & ~claims.is_idle
 
     def _admitted(self, among: Bools, on: Bools, *, taken_a: Floats | None = None) -> Bools:
-        """Return who of these gets his minimum beside those who are on, in the order of turns."""
+        """Return who of these gets his minimum beside those who are on, in the order of turns.
+
+        Who was refused need not ask again: there is never more left than before.
+        """
         claims = self._claims
-        asking = among & self._of_class & ~on & claims.may_begin
+        asking = among & self._of_class & ~on & ~self._refused & claims.may_begin
         if not asking.any() or (taken_a is None and self._fits(asking | on)):
             return asking
         taken_a = np.where(on, claims.min_a, 0.0) if taken_a is None else taken_a
         room = self._room - self._members.row_sums(taken_a, len(self._room))
-        order = self._order()
-        order = order[asking[order]]
-        return admit(self._members, order=order, need=claims.min_a, room=room)
+        granted = admit(self._members, order=self._order(asking), need=claims.min_a, room=room)
+        self._refused |= asking & ~granted
+        return granted
 
     def _fits(self, together: Bools) -> bool:
         """Tell whether the minimum of all these is within their fair shares, which fit."""
         return bool((self.deserved_a >= self._claims.min_a - TOLERANCE_A)[together].all())
 
-    def _order(self) -> Ints:
+    def _order(self, asking: Bools) -> Ints:
         claims = self._claims
         by_share = self.deserved_a >= claims.min_a - TOLERANCE_A
         score_s = claims.owed_s + np.where(claims.is_on, TURN_S, 0.0)
-        return np.lexsort((claims.place, -score_s, ~by_share, ~claims.must_stay_on, claims.is_idle))
+        keys = (claims.place, -score_s, ~by_share, ~claims.must_stay_on, claims.is_idle)
+        return order_among(asking, keys)
 
 
 def _top_up(claims: Claims, members: Members, *, amps: Floats, room: Floats) -> tuple[Floats, Ints]:
@@ -138,7 +147,7 @@ def _top_up(claims: Claims, members: Members, *, amps: Floats, room: Floats) -> 
         high = np.where(of_class, np.maximum(claims.most_a, amps), 0.0)
         left = room - members.row_sums(others, len(room))
         weight = claims.policy.equal
-        filled = fill(members.among(of_class), lo=low, hi=high, weight=weight, room=left)
+        filled = fill(members, lo=low, hi=high, weight=weight, room=left)
         amps = np.where(of_class, filled.amps, amps)
         row = np.where(of_class, filled.row, row)
     return amps, row
@@ -154,9 +163,9 @@ def _in_steps(claims: Claims, members: Members, *, amps: Floats, room: Floats) -
     missed = on & (steps + step_a <= claims.most_a + TOLERANCE_A)
     loses = ~(claims.present_a >= steps + step_a - TOLERANCE_A)
     remainder = np.round(amps - steps, 6)
-    order = np.lexsort((claims.place, loses, -remainder, -claims.rank))
+    order = order_among(missed, (claims.place, loses, -remainder, -claims.rank))
     left = room - members.row_sums(steps, len(room))
-    given = admit(members, order=order[missed[order]], need=step_a, room=left)
+    given = admit(members, order=order, need=step_a, room=left)
     topped: Floats = np.where(given, steps + step_a, steps)
     return np.round(topped, 6)
 
@@ -170,7 +179,9 @@ def _fullest_of_waiting(
         return row
     mine = members.among(waiting)
     left = (room - members.row_sums(amps, len(room)))[mine.row]
-    fullest_first = np.lexsort((mine.row, left))[::-1]
+    least = np.full(len(amps), np.inf)
+    np.minimum.at(least, mine.evse, left)
+    fullest = mine.where(left == least[mine.evse])
     row = row.copy()
-    row[mine.evse[fullest_first]] = mine.row[fullest_first]
+    row[fullest.evse[::-1]] = fullest.row[::-1]  # of equals the one nearest to the root
     return row
