@@ -7,6 +7,7 @@ broker that could keep it.
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,15 @@ class MemoryParticipant:
                 await self._hub.bury(delivery, command.address.word, outcome)
 
         await self._owner_of(command.address).accept(delivery, answer)
+
+    async def send_together(self, commands: Sequence[Command]) -> None:
+        """Hand commands to the owners of their addresses; see the port."""
+        owned = [command for command in commands if command.address in self._hub.owners]
+        if not owned:
+            raise Unroutable("none of these addresses is connected")
+        for command in owned:
+            with suppress(Unroutable):  # it may leave while others are handed over
+                await self.send(command)
 
     async def ask(
         self, request: Request[R], *, timeout_s: float, cause: Delivery[Any] | None = None

@@ -22,7 +22,7 @@ from shared.bus.rabbit_inbox import RabbitInbox
 from shared.bus.rabbit_link import RabbitLink
 from shared.bus.rabbit_publisher import RabbitPublisher
 from shared.bus.rabbit_topology import TopologyPart
-from shared.bus.rabbit_wire import Outgoing, to_amqp
+from shared.bus.rabbit_wire import Outgoing, to_amqp, to_amqp_batch
 from shared.bus.topology import EVENTS_EXCHANGE, ORDERS_EXCHANGE, DurableQueue, ownership_key
 from shared.clock import SYSTEM_CLOCK, Clock
 from shared.contracts.message import Command, Event, Message, Request
@@ -93,6 +93,12 @@ class RabbitBus:
         message = to_amqp(self._delivery(command, cause))
         key = ownership_key(command.address)
         await self._publisher.publish_once(Outgoing(ORDERS_EXCHANGE, key, message))
+
+    async def send_together(self, commands: Sequence[Command]) -> None:
+        """Hand commands to the owners of their addresses; see the port."""
+        keys = list(dict.fromkeys(ownership_key(command.address) for command in commands))
+        batch = to_amqp_batch([self._delivery(c, None) for c in commands], also_to=keys[1:])
+        await self._publisher.publish_once(Outgoing(ORDERS_EXCHANGE, keys[0], batch))
 
     async def ask(
         self, request: Request[R], *, timeout_s: float, cause: Delivery[Any] | None = None

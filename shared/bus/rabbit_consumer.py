@@ -66,8 +66,8 @@ class Undertaker:
         logger.error("dead letter %s from %s: %s", key, queue, reason)
         await self._publisher.publish_safely(Outgoing(DEAD_EXCHANGE, key, letter))
 
-    async def bury_sample(self, delivery: Delivery[Any], queue: str, reason: Exception) -> None:
-        """The same for one of several samples that came together."""
+    async def bury_one(self, delivery: Delivery[Any], queue: str, reason: Exception) -> None:
+        """The same for one of several messages that came together."""
         message = delivery.message
         letter = to_dead_letter(
             to_amqp(delivery),
@@ -184,7 +184,7 @@ class RabbitConsumer:
             return
         last = LastOne(incoming, len(deliveries))
         for delivery in deliveries:
-            bury_one = partial(self._undertaker.bury_sample, delivery, self._queue.name)
+            bury_one = partial(self._undertaker.bury_one, delivery, self._queue.name)
             self._unpacked.append(Work(delivery, last.done, bury_one))
 
 

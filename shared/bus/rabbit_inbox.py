@@ -19,12 +19,12 @@ from pydantic import BaseModel, ConfigDict
 
 from shared.bus.handling import outcome_of
 from shared.bus.orders import OrderDesk, Outcome
-from shared.bus.port import OrderHandler
+from shared.bus.port import Delivery, OrderHandler
 from shared.bus.rabbit_bindings import RabbitBindings
 from shared.bus.rabbit_consumer import Undertaker, acknowledge
 from shared.bus.rabbit_link import CALL_TIMEOUT_S, RabbitLink, Session, broker_trouble
 from shared.bus.rabbit_publisher import RabbitPublisher
-from shared.bus.rabbit_wire import Outgoing, from_amqp, to_reply
+from shared.bus.rabbit_wire import Outgoing, from_amqp, from_amqp_batch, is_batch, to_reply
 from shared.bus.topology import OWNERSHIP_EXCHANGE
 from shared.contracts.message import Address, Command, Request
 from shared.errors import HandlerFailed, NotSafe, ProtocolViolation
@@ -172,11 +172,24 @@ class RabbitInbox:
             return
         answer = partial(self._answer, incoming)
         try:
+            if is_batch(incoming):
+                await self._take_in_batch(from_amqp_batch(incoming))
+                return
             delivery = from_amqp(incoming)
         except ProtocolViolation as error:
             await answer(error)
             return
         await self._desk.accept(delivery, answer)
+
+    async def _take_in_batch(self, commands: Sequence[Delivery[Any]]) -> None:
+        """Take what is ours; every owner of one of the addresses has got all of them."""
+        for command in commands:
+            if self._desk.epoch_of(command.message.address) is not None:
+                await self._desk.accept(command, partial(self._bury_failed, command))
+
+    async def _bury_failed(self, command: Delivery[Any], outcome: Outcome) -> None:
+        if isinstance(outcome, Exception):
+            await self._undertaker.bury_one(command, self._instance, outcome)
 
     async def _hear(self, announcement: Announcement) -> None:
         """Somebody owns addresses: the newer epoch wins, and the owner objects to an older one."""

@@ -8,7 +8,7 @@ from typing import Any
 from aio_pika.abc import AbstractChannel
 from aio_pika.exceptions import PublishError
 
-from shared.bus.port import Delivery
+from shared.bus.port import MOST_TOGETHER, Delivery
 from shared.bus.rabbit_link import Session, broker_trouble
 from shared.bus.rabbit_wire import Outgoing, to_amqp, to_amqp_batch
 from shared.bus.topology import EVENTS_EXCHANGE
@@ -18,9 +18,6 @@ logger = logging.getLogger(__name__)
 
 OUTBOX_LIMIT = 10_000
 """Transient messages that wait for the socket; beyond that the oldest are dropped."""
-MOST_TOGETHER = 100
-"""Samples of one topic that travel in one message. They do not wait for each other: what has
-gathered while the message before was written goes together."""
 MOST_UNDRAINED = 32
 """Messages with samples that are written before the socket has to have taken them."""
 RETRY_PAUSE_S = 0.1
@@ -128,7 +125,11 @@ class RabbitPublisher:
             self._outbox_changed.clear()
 
     def _next_run(self) -> list[Delivery[Any]]:
-        """Take the oldest sample, and those of its topic that stand right behind it."""
+        """Take the oldest sample, and those of its topic that stand right behind it.
+
+        They do not wait for each other: what has gathered while the message before was written
+        goes together.
+        """
         run = [self._outbox.popleft()]
         topic = run[0].message.topic
         while self._outbox and len(run) < MOST_TOGETHER and self._outbox[0].message.topic == topic:

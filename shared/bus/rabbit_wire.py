@@ -19,7 +19,7 @@ REPLY_TYPE = "reply"
 ERROR_TYPE = "error"
 SHORTEST_EXPIRY_S = 0.001
 BATCH_CONTENT = "application/vnd.parkade.batch+json"
-"""Several samples of one topic in one AMQP message: a list of [payload, metadata ...]."""
+"""Several messages of one topic in one AMQP message: a list of [payload, metadata ...]."""
 
 
 @dataclass(frozen=True)
@@ -57,11 +57,15 @@ def to_amqp(
     )
 
 
-def to_amqp_batch(deliveries: Sequence[Delivery[Any]]) -> AmqpMessage:
-    """Return samples of one topic and one sender as one message.
+def to_amqp_batch(
+    deliveries: Sequence[Delivery[Any]], *, also_to: Sequence[str] = ()
+) -> AmqpMessage:
+    """Return messages of one topic and one sender as one message.
 
     The client library takes 90 us for a message however much is in it (facts/performance.md, 3), so
-    what waits anyway travels together. Nobody but the two ends of the wire knows.
+    what waits anyway travels together. Nobody but the two ends of the wire knows. With ``also_to``
+    the broker routes it by these keys too, once to each queue, and takes them off (RabbitMQ's
+    sender-selected distribution).
     """
     first = deliveries[0]
     expiry = first.message.expires_after_s
@@ -82,13 +86,14 @@ def to_amqp_batch(deliveries: Sequence[Delivery[Any]]) -> AmqpMessage:
         content_type=BATCH_CONTENT,
         type=first.message.topic,
         app_id=first.meta.sender,
+        headers={"BCC": list(also_to)} if also_to else None,
         expiration=None if expiry is None else max(expiry, SHORTEST_EXPIRY_S),
         delivery_mode=_delivery_mode(first.message),
     )
 
 
 def is_batch(incoming: AbstractIncomingMessage) -> bool:
-    """Tell whether several samples travel in this message."""
+    """Tell whether several of our messages travel in this one."""
     return incoming.content_type == BATCH_CONTENT
 
 

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from shared.bus.orders import OPEN_REQUESTS, WAITING_LIMIT
-from shared.bus.port import Delivery
+from shared.bus.port import MOST_TOGETHER, Delivery
 from shared.clock import FakeClock
 from shared.contracts.charging import ApplySetpoint
 from shared.contracts.message import Reply, service_address, station_address
@@ -68,6 +68,101 @@ async def test_order_to_nobody_comes_back_at_once(world: World, kind: str) -> No
     with pytest.raises(Unroutable):
         await order
     assert time.monotonic() - begun < timeout_s / 15
+
+
+async def test_commands_sent_together_reach_each_its_own_owner_in_order(world: World) -> None:
+    loadmgr = await world.join("loadmgr")
+    first, second = await world.join("ocpp-server"), await world.join("ocpp-server")
+    mine, other = Recorder(), Recorder()
+    for bus, recorder, names in ((first, mine, ("CP#1", "CP#3")), (second, other, ("CP#2",))):
+        inbox = await bus.inbox(Evictions())
+        inbox.on(ApplySetpoint, recorder.one)
+        for name in names:
+            await inbox.own(station_address(name), 1)
+    sent = [setpoint(1), setpoint(2, "CP#2"), setpoint(3), setpoint(4, "CP#3"), setpoint(5)]
+    await loadmgr.send_together(sent)
+    await eventually(lambda: len(mine.messages) == 4 and other.messages)
+    assert [m for m in mine.messages if m.station_id == "CP#1"] == [sent[0], sent[2], sent[4]]
+    assert sent[3] in mine.messages
+    assert other.messages == [sent[1]]
+    assert len({delivery.meta.message_id for delivery in mine.deliveries}) == 4
+
+
+async def test_as_many_as_may_go_together_arrive(world: World) -> None:
+    loadmgr, server = await world.join("loadmgr"), await world.join("ocpp-server")
+    seen = Recorder()
+    inbox = await server.inbox(Evictions())
+    inbox.on(ApplySetpoint, seen.one)
+    names = [f"{number:03d} {'ö' * 40}" for number in range(MOST_TOGETHER)]  # long on the wire
+    for name in names:
+        await inbox.own(station_address(name), 1)
+    await loadmgr.send_together([setpoint(1, name) for name in names])
+    await eventually(lambda: len(seen.messages) == MOST_TOGETHER)
+    assert sorted(command.station_id for command in seen.messages) == names
+
+
+async def test_one_of_many_that_nobody_owns_is_lost_unseen(world: World) -> None:
+    loadmgr, server = await world.join("loadmgr"), await world.join("ocpp-server")
+    seen = Recorder()
+    inbox = await server.inbox(Evictions())
+    inbox.on(ApplySetpoint, seen.one)
+    await inbox.own(STATION, 1)
+    await loadmgr.send_together([setpoint(1, "nobody's"), setpoint(2)])
+    await eventually(lambda: seen.messages)
+    assert seen.messages == [setpoint(2)]
+    assert await world.dead_letters() == []
+
+
+async def test_commands_of_which_nobody_owns_any_come_back_at_once(world: World) -> None:
+    loadmgr = await world.join("loadmgr")
+    with pytest.raises(Unroutable):
+        await loadmgr.send_together([setpoint(1), setpoint(2, "CP#2")])
+
+
+async def test_failing_one_of_many_is_a_dead_letter_and_the_others_are_obeyed(
+    world: World,
+) -> None:
+    loadmgr, server = await world.join("loadmgr"), await world.join("ocpp-server")
+    seen = Recorder()
+    seen.fail = lambda command: Refused("no such connector") if command.revision == 1 else None
+    inbox = await server.inbox(Evictions())
+    inbox.on(ApplySetpoint, seen.one)
+    await inbox.own(STATION, 1)
+    await loadmgr.send_together([setpoint(1), setpoint(2)])
+    await eventually(lambda: seen.messages)
+    assert seen.messages == [setpoint(2)]
+    letters = await eventually(world.dead_letters)
+    assert [(one.topic, one.reason) for one in letters] == [
+        (ApplySetpoint.topic, "Refused: no such connector")
+    ]
+
+
+async def test_of_those_sent_together_none_is_lost_while_an_address_changes_hands(
+    world: World,
+) -> None:
+    loadmgr = await world.join("loadmgr")
+    owners = [await world.join("ocpp-server") for _ in range(3)]
+    seen = Recorder()
+    inboxes = []
+    for owner in owners:
+        inbox = await owner.inbox(Evictions())
+        inbox.on(ApplySetpoint, seen.one)
+        inboxes.append(inbox)
+    await inboxes[0].own(STATION, 1)
+    await inboxes[1].own(station_address("CP#2"), 1)
+
+    async def change_hands() -> None:
+        for epoch in range(2, 12):
+            await inboxes[epoch % 3].own(STATION, epoch)
+
+    async def command() -> None:
+        for revision in range(100):
+            await loadmgr.send_together([setpoint(revision), setpoint(revision, "CP#2")])
+
+    await asyncio.gather(change_hands(), command())
+    for name in ("CP#1", "CP#2"):
+        obeyed = lambda name=name: {c.revision for c in seen.messages if c.station_id == name}
+        await eventually(lambda obeyed=obeyed: len(obeyed()) == 100, claim=name)
 
 
 async def test_request_is_answered(world: World) -> None:

@@ -20,7 +20,7 @@ from loadmgr.domain.state import State
 from loadmgr.recorder import NoRecorder, Recorder
 from shared.bus.port import Bus, Delivery
 from shared.clock import Clock
-from shared.contracts.charging import LoadmgrTicked
+from shared.contracts.charging import LoadmgrTicked, SetpointApplied
 from shared.contracts.message import Event
 from shared.contracts.site import Mode, SiteConfig
 from shared.contracts.station import FactsRequested
@@ -54,7 +54,7 @@ class Controller:
         self._untold: Decision | None = None
         self._has_untold = asyncio.Event()
         self._wake = asyncio.Event()
-        self.courier = Courier(bus, self._lose_station)
+        self.courier = Courier(bus, clock, self._lose_station)
 
     def load(self, site: SiteConfig) -> None:
         """Put a site into force. One that cannot be used is refused; the last one stays."""
@@ -108,6 +108,8 @@ class Controller:
     def _hear(self, fact: Event) -> Haste:
         now = self._clock.now()
         self._recorder.fact(fact, now)
+        if isinstance(fact, SetpointApplied):
+            self.courier.answered(fact.evse_id)
         return self._state.hear(self._model, fact, now.timestamp())
 
     async def _tick(self) -> None:
