@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import secrets
 import uuid
+from functools import lru_cache
 from urllib.parse import quote
 
 _PSEUDONYM_KEY = secrets.token_bytes(32)
@@ -14,6 +15,7 @@ def new_id() -> str:
     return uuid.uuid4().hex
 
 
+@lru_cache(maxsize=20_000)
 def routing_word(text: str) -> str:
     """Encode any text as one word of an AMQP routing key.
 

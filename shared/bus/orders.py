@@ -113,12 +113,18 @@ class OrderDesk:
         """Tell the service, without waiting for it, that a newer epoch of an address exists."""
         self._spawn(self._tell_evicted(address, epoch))
 
-    async def accept(self, delivery: Delivery[Any], answer: Answer) -> None:
-        """Queue an order for its address, or answer at once why not."""
+    async def accept(
+        self, delivery: Delivery[Any], answer: Answer, *, is_for_owner: bool = True
+    ) -> None:
+        """Queue an order for its address, or answer at once why not.
+
+        One that came to others too (``is_for_owner`` false) may be meant for one of them.
+        """
         order, address = Order(delivery, answer), delivery.message.address
         owned = self._owned.get(address)
         if owned is None:
-            if address not in self._lost:  # whoever evicted us has got this order too
+            # whoever evicted us has got the order too
+            if is_for_owner and address not in self._lost:
                 await self._turn_away(order)
             return
         lane = owned.lane(delivery.message)
@@ -154,7 +160,9 @@ class OrderDesk:
     async def _obey_commands(self, owned: OwnedAddress) -> None:
         while owned.commands:
             order = owned.commands.pop(0)
-            await self._answer(order, await self._obey(order.delivery))
+            outcome = await self._obey(order.delivery)
+            if outcome is not None:  # nobody waits for an answer
+                await self._answer(order, outcome)
         owned.obeys_commands = False
 
     async def _obey_request(self, owned: OwnedAddress, order: Order) -> None:

@@ -184,8 +184,8 @@ class RabbitInbox:
     async def _take_in_batch(self, commands: Sequence[Delivery[Any]]) -> None:
         """Take what is ours; every owner of one of the addresses has got all of them."""
         for command in commands:
-            if self._desk.epoch_of(command.message.address) is not None:
-                await self._desk.accept(command, partial(self._bury_failed, command))
+            answer = partial(self._bury_failed, command)
+            await self._desk.accept(command, answer, is_for_owner=False)
 
     async def _bury_failed(self, command: Delivery[Any], outcome: Outcome) -> None:
         if isinstance(outcome, Exception):

@@ -1,15 +1,13 @@
 """The three kinds of message, and the address each one ends in."""
 
-from dataclasses import dataclass
-from typing import ClassVar, Generic, TypeVar
+from typing import ClassVar, Generic, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
 from shared.ids import routing_word
 
 
-@dataclass(frozen=True)
-class Address:
+class Address(NamedTuple):
     """Whom a message is about or for: a station, an EVSE, a meter, a circuit or a service.
 
     The space keeps names of different kinds apart, so that no station can take over the address of

@@ -160,9 +160,8 @@ async def test_of_those_sent_together_none_is_lost_while_an_address_changes_hand
             await loadmgr.send_together([setpoint(revision), setpoint(revision, "CP#2")])
 
     await asyncio.gather(change_hands(), command())
-    for name in ("CP#1", "CP#2"):
-        obeyed = lambda name=name: {c.revision for c in seen.messages if c.station_id == name}
-        await eventually(lambda obeyed=obeyed: len(obeyed()) == 100, claim=name)
+    sent = {(name, revision) for name in ("CP#1", "CP#2") for revision in range(100)}
+    await eventually(lambda: {(c.station_id, c.revision) for c in seen.messages} == sent)
 
 
 async def test_request_is_answered(world: World) -> None:

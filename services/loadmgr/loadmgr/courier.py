@@ -39,6 +39,8 @@ class Courier:
         self._busy: set[str] = set()
         self._unanswered: dict[str, float] = {}
         """Since when (monotonic) what travelled with others has not been answered, by EVSE."""
+        self._turn = asyncio.Lock()
+        """Of those that travel together the first leave while the next are made ready."""
         self._ready: asyncio.Queue[Sequence[str]] = asyncio.Queue()  # holds each EVSE once
 
     def put(self, setpoints: Iterable[ApplySetpoint]) -> None:
@@ -113,4 +115,6 @@ class Courier:
         now_s = self._clock.monotonic()
         for setpoint in setpoints:
             self._unanswered.setdefault(setpoint.evse_id, now_s)
+        async with self._turn:
+            await asyncio.sleep(0)
         await self._bus.send_together(setpoints)

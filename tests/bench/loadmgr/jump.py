@@ -25,7 +25,7 @@ from shared.bus.memory import MemoryBus
 from shared.bus.port import Bus, Delivery
 from shared.bus.rabbit import RabbitBus
 from shared.clock import SYSTEM_CLOCK
-from shared.contracts.charging import ApplySetpoint, OffersDecided, SetpointApplied, SetpointOutcome
+from shared.contracts.charging import ApplySetpoint, SetpointApplied, SetpointOutcome
 from shared.contracts.evse import EvseObserved, EvseState
 from shared.contracts.message import Address, station_address
 from shared.contracts.meter import MeterSampled
@@ -51,8 +51,8 @@ ANSWERS_AFTER_S = 0.2
 REPORTS_EVERY_S = 10.0
 REPORTS_AT_ONCE = 10
 SETTLES_WITHIN_S = 120.0
-CALM_S = 20.0
-"""Until every box has confirmed its limit, and the memory of the start is over."""
+CALM_S = 35.0
+"""Until every box has confirmed its limit, and warm-up is over (``shared.runtime``: 30 s)."""
 STEP_WITHIN_S = 90.0
 """Until what is left is given out again, if some were lowered by more at first."""
 ROTATIONS = (("L1", "L2", "L3"), ("L2", "L3", "L1"), ("L3", "L1", "L2"))
@@ -99,14 +99,14 @@ class Boxes:
         """When the first setpoint of the present step that lowers it arrived at each box."""
         self._to_answer: deque[tuple[float, ApplySetpoint]] = deque()
         self.shop_a = 0.0
-        self.decisions = 0
+        self.orders = 0
 
     async def open(self) -> None:
         """Own every station, and answer who asks for the site."""
         inbox = await self._bus.inbox(_ignore)
         inbox.on(ApplySetpoint, self._take)
         inbox.on(GetSite, self._tell_site)
-        await self._bus.listen([FactsRequested, OffersDecided], self._hear)
+        await self._bus.listen([FactsRequested], self._tell_everything)
         await inbox.own(GetSite().address, 1)
         async with asyncio.TaskGroup() as group:
             for evse in self.site.evses:
@@ -134,6 +134,7 @@ class Boxes:
     async def _take(self, delivery: Delivery[ApplySetpoint]) -> None:
         now = time.perf_counter()
         order = delivery.message
+        self.orders += 1
         if order.limit_a < self.limit_a[order.evse_id]:
             self.lowered_at.setdefault(order.evse_id, now)
         self.limit_a[order.evse_id] = order.limit_a
@@ -142,12 +143,9 @@ class Boxes:
     async def _tell_site(self, _: Delivery[GetSite]) -> SiteAnswer:
         return SiteAnswer(site=self.site)
 
-    async def _hear(self, delivery: Delivery[Any]) -> None:
-        if isinstance(delivery.message, OffersDecided):
-            self.decisions += 1
-        else:
-            for evse_id in self.limit_a:
-                await self._observe(evse_id)
+    async def _tell_everything(self, _: Delivery[FactsRequested]) -> None:
+        for evse_id in self.limit_a:
+            await self._observe(evse_id)
 
     async def _answer(self) -> None:
         while True:
@@ -236,7 +234,7 @@ def _is_given(boxes: Boxes, each_a: float) -> bool:
     """What the fuse carries is given out, and not more."""
     given_a, full_a = sum(boxes.limit_a.values()), each_a * len(boxes.limit_a)
     most_a = full_a + NEAR_A * len(boxes.limit_a)
-    return boxes.decisions > 0 and NEARLY_ALL * full_a <= given_a <= most_a
+    return boxes.orders > 0 and NEARLY_ALL * full_a <= given_a <= most_a
 
 
 @contextlib.asynccontextmanager
