@@ -17,8 +17,15 @@ from typing import Any
 from loadmgr.service import run
 from loadmgr.settings import LoadmgrSettings
 from shared.bus.port import Bus, Delivery, Inbox
+from shared.bus.rabbit import RabbitBus
 from shared.clock import SYSTEM_CLOCK
-from shared.contracts.charging import ApplySetpoint, OffersDecided, SetpointApplied, SetpointOutcome
+from shared.contracts.charging import (
+    ApplySetpoint,
+    OffersDecided,
+    ReasonCode,
+    SetpointApplied,
+    SetpointOutcome,
+)
 from shared.contracts.evse import EvseObserved, EvseState
 from shared.contracts.message import Address, station_address
 from shared.contracts.meter import MeterSampled
@@ -57,6 +64,8 @@ class Box:
     tells_offer: bool = True
     """It says what it offers the car, as OCPP boxes with Current.Offered do."""
     online: bool = True
+    is_mute: bool = False
+    """It tells nothing, not even that it is gone."""
 
     @property
     def drawn_a(self) -> float:
@@ -69,6 +78,15 @@ class Box:
         if self.wants_a <= 0:
             return EvseState.A
         return EvseState.C if self.limit_a > 0 else EvseState.B
+
+
+def over_rabbit(url: str) -> Join:
+    """Return a way to join the bus of a broker."""
+
+    async def join(service: str) -> Any:
+        return await RabbitBus.connect(url, service, SYSTEM_CLOCK)
+
+    return join
 
 
 def site_with(evses: dict[str, dict[str, Any]], **changes: Any) -> SiteConfig:
@@ -137,6 +155,8 @@ class World:
     async def report(self) -> None:
         """Every box tells what it is."""
         for evse_id, box in self.boxes.items():
+            if box.is_mute:
+                continue
             drawn_a = box.drawn_a
             await self.bus.publish(
                 EvseObserved(
@@ -181,6 +201,11 @@ class World:
     def senders_since(self, at_s: float) -> set[str]:
         """Who sent setpoints after a moment."""
         return {one.sender for one in self.since(at_s)}
+
+    def reasons_of(self, evse_id: str) -> list[ReasonCode]:
+        """Why it was offered what it was offered, in the order of the decisions."""
+        offers = [offer for told in self.decided for offer in told.message.offers]
+        return [offer.reason.code for offer in offers if offer.evse_id == evse_id]
 
     async def until_all_have(self, limits: dict[str, float], *, within_s: float = 40.0) -> None:
         """Wait until the boxes were told these limits, within half an ampere."""

@@ -3,16 +3,11 @@
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
-from shared.bus.memory import MemoryBus
-from shared.bus.rabbit import RabbitBus
-from shared.clock import SYSTEM_CLOCK
 from shared.contracts.site import SiteConfig
-from tests.broker import Broker, need_server
+from tests.broker import Broker
 from tests.conditions import eventually
 from tests.integration.loadmgr_world import (
     Box,
@@ -20,6 +15,7 @@ from tests.integration.loadmgr_world import (
     Sent,
     World,
     instance,
+    over_rabbit,
     process,
     site_with,
     world_of,
@@ -28,43 +24,6 @@ from tests.integration.loadmgr_world import (
 TAKES_OVER_WITHIN_S = 10.0
 """Facts are collected for 3 s; a broker needs a moment to see that a connection is gone."""
 WATCHED_S = 3.0
-
-
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    """One RabbitMQ for this file."""
-    node = Broker(need_server(), tmp_path_factory.mktemp("rabbit"))
-    try:
-        node.start()
-        yield node
-    finally:
-        node.stop()
-
-
-@pytest.fixture
-def memory() -> Join:
-    """A way to join a bus of this process."""
-    hub = MemoryBus(SYSTEM_CLOCK, frozenset({"loadmgr"}))
-
-    async def join(service: str) -> Any:
-        return hub.join(service)
-
-    return join
-
-
-def _over_rabbit(url: str) -> Join:
-    async def join(service: str) -> Any:
-        return await RabbitBus.connect(url, service, SYSTEM_CLOCK)
-
-    return join
-
-
-@pytest.fixture(params=["memory", pytest.param("rabbit", marks=pytest.mark.rabbit)])
-def join(request: pytest.FixtureRequest) -> Join:
-    """Each bus, one after the other."""
-    if request.param == "memory":
-        return request.getfixturevalue("memory")  # type: ignore[no-any-return]
-    return _over_rabbit(request.getfixturevalue("broker").url)
 
 
 def crowded() -> tuple[SiteConfig, dict[str, Box]]:
@@ -193,7 +152,7 @@ async def test_nothing_is_decided_before_facts_are_in(memory: Join) -> None:
 @pytest.mark.rabbit
 async def test_the_other_one_takes_over_from_a_process_that_is_killed(broker: Broker) -> None:
     async with (
-        world_of(_over_rabbit(broker.url), *crowded()) as world,
+        world_of(over_rabbit(broker.url), *crowded()) as world,
         process(broker.url) as active,
     ):
         await settled(world)

@@ -159,7 +159,8 @@ class Controller:
                 await self._tell(decision)
 
     async def _tell(self, decision: Decision) -> None:
-        await self._bus.publish(decision.decided)
+        # Of a large garage that takes longer than a decision, and the next one may be urgent.
+        await self._bus.publish(await asyncio.to_thread(lambda: decision.decided))
         self._health.report("decisions", ok=True, detail="active")
         alarms = alarms_of(decision)
         for change in changes(self._alarms, alarms, self._clock.now()):

@@ -68,9 +68,11 @@ def _codes_and_rows(outcome: Outcome) -> tuple[Ints, Ints]:
         (shares.row == UNBOUND, own, UNBOUND),
         (is_unused, _PLACE[ReasonCode.UNUSED], UNBOUND),
     )
-    applies = [rule[0] for rule in rules]
-    code = np.select(applies, [rule[1] for rule in rules], _PLACE[ReasonCode.CIRCUIT])
-    return code, np.select(applies, [rule[2] for rule in rules], shares.row)
+    code, row = np.full(len(own), _PLACE[ReasonCode.CIRCUIT]), shares.row.copy()
+    for applies, its_code, its_row in reversed(rules):
+        np.copyto(code, its_code, where=applies)
+        np.copyto(row, its_row, where=applies)
+    return code, row
 
 
 def _at_row(model: SiteModel, outcome: Outcome, code: ReasonCode, row: int) -> Reason:
