@@ -32,7 +32,7 @@ from shared.contracts.meter import MeterSampled
 from shared.contracts.site import GetSite, SiteAnswer, SiteConfig
 from shared.contracts.station import FactsRequested
 from shared.health import Health
-from shared.runtime import tune_memory
+from shared.runtime import tune_process
 from shared.units import PHASES, PhaseAmps
 from tests.bench.contenders import ROOT
 
@@ -281,7 +281,7 @@ async def _until(condition: Any, within_s: float, claim: str) -> None:
 
 def main(url: str | None = None) -> None:
     """Measure, and print the result; end with the first thing that went wrong."""
-    tune_memory()
+    tune_process()
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             print(json.dumps(runner.run(measure(url))), flush=True)

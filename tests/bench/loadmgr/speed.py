@@ -15,7 +15,7 @@ from typing import Any
 from loadmgr.domain.plan import decide
 from loadmgr.domain.site_model import SiteModel, compile_site
 from loadmgr.domain.state import State
-from shared.runtime import tune_memory
+from shared.runtime import tune_process
 from tests.bench.loadmgr.garage import SteadyGarage
 from tests.bench.loadmgr.rivals import linear_program, problem_of, round_robin
 
@@ -103,5 +103,5 @@ def _second(garage: SteadyGarage, model: SiteModel, state: State, watch: Stopwat
 
 
 if __name__ == "__main__":
-    tune_memory()
+    tune_process()
     print(json.dumps(measure(int(sys.argv[1]), float(sys.argv[2]))), flush=True)

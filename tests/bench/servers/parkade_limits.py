@@ -29,7 +29,7 @@ from shared.contracts.charging import (
 from shared.contracts.site import SiteConfig
 from shared.errors import Unroutable
 from shared.health import Health
-from shared.runtime import tune_memory
+from shared.runtime import tune_process
 from tests.bench.descriptors import raise_file_limit
 from tests.bench.servers.parkade_ocpp import answer_site
 from tests.bench.site import bench_site
@@ -106,7 +106,7 @@ async def obey(steering: Steering) -> None:
 
 async def main(port: int, stations: int, folder: Path) -> None:
     """Serve for ever."""
-    tune_memory()
+    tune_process()
     asyncio.get_running_loop().call_later(30, gc.freeze)  # as shared.runtime does
     hub = MemoryBus(services=frozenset({"ocpp-server"}))
     await answer_site(hub, SiteConfig.model_validate(bench_site(stations)))

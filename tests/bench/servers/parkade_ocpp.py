@@ -16,7 +16,7 @@ from shared.clock import SYSTEM_CLOCK
 from shared.contracts.message import Address
 from shared.contracts.site import GetSite, SiteAnswer, SiteConfig
 from shared.health import Health
-from shared.runtime import tune_memory
+from shared.runtime import tune_process
 from tests.bench.descriptors import raise_file_limit
 from tests.bench.site import bench_site
 
@@ -37,7 +37,7 @@ async def answer_site(hub: MemoryBus, site: SiteConfig) -> None:
 
 async def main(port: int, stations: int, folder: Path) -> None:
     """Serve for ever."""
-    tune_memory()
+    tune_process()
     asyncio.get_running_loop().call_later(30, gc.freeze)  # as shared.runtime does
     hub = MemoryBus(services=frozenset({"ocpp-server"}))
     await answer_site(hub, SiteConfig.model_validate(bench_site(stations)))
