@@ -94,19 +94,24 @@ class Courier:
             self._ready.task_done()
 
     async def _send(self, setpoints: Sequence[ApplySetpoint]) -> None:
-        first, many = setpoints[0], len(setpoints)
-        what = f"setpoint of EVSE {first.evse_id}" + (f" and {many - 1} others" * (many > 1))
+        evse_id, others = setpoints[0].evse_id, len(setpoints) - 1
         try:
             async with asyncio.timeout(SEND_TIMEOUT_S):
                 await self._hand_over(setpoints)
         except Unroutable:
+            self._expect_no_answer(setpoints)
             for setpoint in setpoints:
-                self._unanswered.pop(setpoint.evse_id, None)
                 self._on_unroutable(setpoint.station_id)
         except (ParkadeError, TimeoutError) as error:
-            logger.warning("%s not sent: %r", what, error)
+            self._expect_no_answer(setpoints)
+            logger.warning("setpoint of EVSE %s and %d others not sent: %r", evse_id, others, error)
         except Exception:  # a bus that breaks for one station must not stop the others
-            logger.exception("%s not sent", what)
+            self._expect_no_answer(setpoints)
+            logger.exception("setpoint of EVSE %s and %d others not sent", evse_id, others)
+
+    def _expect_no_answer(self, setpoints: Sequence[ApplySetpoint]) -> None:
+        for setpoint in setpoints:
+            self._unanswered.pop(setpoint.evse_id, None)
 
     async def _hand_over(self, setpoints: Sequence[ApplySetpoint]) -> None:
         if len(setpoints) == 1:

@@ -206,6 +206,19 @@ async def test_who_did_not_answer_what_travelled_with_others_is_asked_alone() ->
         )
 
 
+async def test_who_was_not_reached_owes_no_answer() -> None:
+    bus, clock = SlowBus(), FakeClock()
+    bus.broken = {name: NotSafe("broker away") for name in CROWD}
+    async with running(bus, [], clock=clock) as courier:
+        courier.put([setpoint(name) for name in CROWD])
+        await courier.emptied(10.0)
+        clock.advance(DOUBTFUL_AFTER_S)
+        bus.broken.clear()
+        courier.put([setpoint(name) for name in CROWD])
+        await courier.emptied(10.0)
+        assert (bus.groups, bus.started) == ([CROWD, CROWD], [])
+
+
 async def test_of_many_that_nobody_holds_all_are_reported() -> None:
     bus, lost = SlowBus(), list[str]()
     bus.broken = {name: Unroutable("offline") for name in CROWD}
