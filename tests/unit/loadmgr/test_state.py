@@ -283,6 +283,25 @@ def test_the_same_facts_lead_to_the_same_decision_in_any_order() -> None:
     assert decisions[0].decided == decisions[1].decided
 
 
+def test_a_decision_is_told_as_it_was_whatever_is_heard_since() -> None:
+    told = []
+    for is_told_late in (False, True):
+        known = Known()
+        known.observe("a")
+        known.observe("b", state=EvseState.A)
+        decision = plan(known.model, known.state, START)
+        if is_told_late:
+            known.observe("a", at=1.0, state=EvseState.F)
+            known.state.prepare(START.timestamp() + 1.0)
+        told.append(decision.decided)
+    assert told[0] == told[1]
+    assert plan(known.model, known.state, START + timedelta(seconds=1)).decided != told[1]
+
+
+def test_a_memory_without_a_site_has_nothing_to_prepare() -> None:
+    State().prepare(START.timestamp())
+
+
 def planned(evse_id: str = "a", at: float = 0.0, **word: Any) -> PlanChanged:
     return PlanChanged(evse_id=evse_id, changed_at=START + timedelta(seconds=at), **word)
 
