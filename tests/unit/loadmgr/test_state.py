@@ -291,7 +291,7 @@ def test_a_decision_is_told_as_it_was_whatever_is_heard_since() -> None:
         known.observe("b", state=EvseState.A)
         decision = plan(known.model, known.state, START)
         if is_told_late:
-            known.observe("a", at=1.0, state=EvseState.F)
+            known.observe("a", at=1.0, current_a=PhaseAmps(l1=9.0, l2=9.0, l3=9.0))
             known.state.prepare(START.timestamp() + 1.0)
         told.append(decision.decided)
     assert told[0] == told[1]
