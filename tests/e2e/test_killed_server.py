@@ -88,12 +88,15 @@ class Garage:
 
         await eventually(flows, within_s=WITHIN_S, claim="all boxes charge and send values")
 
-    async def until_back(self, share: float) -> None:
-        """Wait until more than this share of the boxes has come back since now."""
-        before = sum(box.connections for box in self.boxes)
-        wanted = before + share * len(self.boxes)
+    @property
+    def connections(self) -> int:
+        """How often a box has connected."""
+        return sum(box.connections for box in self.boxes)
+
+    async def until_back(self, share: float, *, since: int) -> None:
+        """Wait until this share of the boxes has come back since there were so many connections."""
         await eventually(
-            lambda: sum(box.connections for box in self.boxes) >= wanted,
+            lambda: self.connections >= since + share * len(self.boxes),
             within_s=WITHIN_S,
             claim=f"{share:.0%} of the boxes come back",
         )
@@ -132,8 +135,9 @@ async def kill_twice(deployment: Deployment, garage: Garage) -> None:
     """Kill it in full work, and again while the boxes come back from that."""
     await deployment.kill_ocpp_server()
     assert garage.open == LONG
+    before = garage.connections  # they come back while it is becoming ready
     await deployment.restart_ocpp_server()
-    await garage.until_back(0.4)
+    await garage.until_back(0.4, since=before)
     await deployment.kill_ocpp_server()
     await deployment.restart_ocpp_server()
 
