@@ -81,7 +81,8 @@ class Postgres:
             except subprocess.TimeoutExpired:
                 self._server.kill()
                 self._server.wait(10)
-        subprocess.Popen(["rm", "-rf", str(self._directory)], start_new_session=True)
+        remover = 'rm -rf "$1" >/dev/null 2>&1 &'
+        subprocess.run(["sh", "-c", remover, "sh", str(self._directory)], check=True)
 
     @property
     def output(self) -> str:
