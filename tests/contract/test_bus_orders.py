@@ -2,11 +2,12 @@
 
 import asyncio
 import time
+from dataclasses import dataclass
 
 import pytest
 
 from shared.bus.orders import OPEN_REQUESTS, WAITING_LIMIT
-from shared.bus.port import MOST_TOGETHER, Delivery
+from shared.bus.port import MOST_TOGETHER, Delivery, Inbox
 from shared.clock import FakeClock
 from shared.contracts.charging import ApplySetpoint
 from shared.contracts.message import Reply, service_address, station_address
@@ -135,33 +136,6 @@ async def test_failing_one_of_many_is_a_dead_letter_and_the_others_are_obeyed(
     assert [(one.topic, one.reason) for one in letters] == [
         (ApplySetpoint.topic, "Refused: no such connector")
     ]
-
-
-async def test_of_those_sent_together_none_is_lost_while_an_address_changes_hands(
-    world: World,
-) -> None:
-    loadmgr = await world.join("loadmgr")
-    owners = [await world.join("ocpp-server") for _ in range(3)]
-    seen = Recorder()
-    inboxes = []
-    for owner in owners:
-        inbox = await owner.inbox(Evictions())
-        inbox.on(ApplySetpoint, seen.one)
-        inboxes.append(inbox)
-    await inboxes[0].own(STATION, 1)
-    await inboxes[1].own(station_address("CP#2"), 1)
-
-    async def change_hands() -> None:
-        for epoch in range(2, 12):
-            await inboxes[epoch % 3].own(STATION, epoch)
-
-    async def command() -> None:
-        for revision in range(100):
-            await loadmgr.send_together([setpoint(revision), setpoint(revision, "CP#2")])
-
-    await asyncio.gather(change_hands(), command())
-    sent = {(name, revision) for name in ("CP#1", "CP#2") for revision in range(100)}
-    await eventually(lambda: {(c.station_id, c.revision) for c in seen.messages} == sent)
 
 
 async def test_request_is_answered(world: World) -> None:
@@ -318,28 +292,57 @@ async def test_newest_epoch_takes_over_and_the_old_owner_is_evicted(world: World
     assert old.messages == [setpoint(1)]
 
 
-async def test_no_command_is_lost_while_an_address_changes_hands(world: World) -> None:
-    loadmgr = await world.join("loadmgr")
-    owners = [await world.join("ocpp-server") for _ in range(3)]
-    seen = Recorder()
-    inboxes = []
-    for owner in owners:
-        inbox = await owner.inbox(Evictions())
-        inbox.on(ApplySetpoint, seen.one)
-        inboxes.append(inbox)
-    await inboxes[0].own(STATION, 1)
+@dataclass
+class Hands:
+    """Three owners, between whom an address goes round, and everything that any of them obeyed."""
 
-    async def change_hands() -> None:
+    inboxes: list[Inbox]
+    seen: Recorder
+
+    @classmethod
+    async def of(cls, world: World) -> "Hands":
+        """The first of them has the address."""
+        seen, inboxes = Recorder(), []
+        for _ in range(3):
+            inbox = await (await world.join("ocpp-server")).inbox(Evictions())
+            inbox.on(ApplySetpoint, seen.one)
+            inboxes.append(inbox)
+        await inboxes[0].own(STATION, 1)
+        return cls(inboxes, seen)
+
+    async def change(self) -> None:
+        """Ten times the next one takes it."""
         for epoch in range(2, 12):
-            await inboxes[epoch % 3].own(STATION, epoch)
+            await self.inboxes[epoch % 3].own(STATION, epoch)
+
+    async def obey(self, sent: set[tuple[str, int]]) -> None:
+        """Return when each of these (station, revision) has been obeyed, and nothing else."""
+        await eventually(lambda: {(c.station_id, c.revision) for c in self.seen.messages} == sent)
+
+
+async def test_no_command_is_lost_while_an_address_changes_hands(world: World) -> None:
+    loadmgr, hands = await world.join("loadmgr"), await Hands.of(world)
 
     async def command() -> None:
         for revision in range(100):
             await loadmgr.send(setpoint(revision))
 
-    await asyncio.gather(change_hands(), command())
-    obeyed = await eventually(lambda: len({command.revision for command in seen.messages}) == 100)
-    assert obeyed
+    await asyncio.gather(hands.change(), command())
+    await hands.obey({("CP#1", revision) for revision in range(100)})
+
+
+async def test_none_of_those_sent_together_is_lost_while_an_address_changes_hands(
+    world: World,
+) -> None:
+    loadmgr, hands = await world.join("loadmgr"), await Hands.of(world)
+    await hands.inboxes[1].own(station_address("CP#2"), 1)
+
+    async def command() -> None:
+        for revision in range(100):
+            await loadmgr.send_together([setpoint(revision), setpoint(revision, "CP#2")])
+
+    await asyncio.gather(hands.change(), command())
+    await hands.obey({(name, n) for name in ("CP#1", "CP#2") for n in range(100)})
 
 
 async def test_late_release_of_an_old_epoch_does_nothing(world: World) -> None:
