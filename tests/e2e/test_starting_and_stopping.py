@@ -35,9 +35,9 @@ async def ended(folder: Path, *arguments: str, **settings: str) -> tuple[int, st
 async def test_ctrl_c_stops_everything_cleanly_and_addresses_were_printed(tmp_path: Path) -> None:
     deployment = InOneProcess(tmp_path)
     await deployment.start()
-    assert await deployment.process.stop() == 0
-    assert f"http://localhost:{deployment.http_port}/docs" in deployment.output
+    await eventually(lambda: f"http://localhost:{deployment.http_port}/docs" in deployment.output)
     assert f":{deployment.ocpp_port}/<ChargeBox id>" in deployment.output
+    assert await deployment.process.stop() == 0
     assert "Traceback" not in deployment.output
     await deployment.api.aclose()
 
