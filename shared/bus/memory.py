@@ -126,12 +126,13 @@ class MemoryParticipant:
 
     async def send_together(self, commands: Sequence[Command]) -> None:
         """Hand commands to the owners of their addresses; see the port."""
-        owned = [command for command in commands if command.address in self._hub.owners]
-        if not owned:
-            raise Unroutable("none of these addresses is connected")
-        for command in owned:
-            with suppress(Unroutable):  # it may leave while others are handed over
+        handed_over = 0
+        for command in commands:
+            with suppress(Unroutable):
                 await self.send(command)
+                handed_over += 1
+        if not handed_over:
+            raise Unroutable("none of these addresses is connected")
 
     async def ask(
         self, request: Request[R], *, timeout_s: float, cause: Delivery[Any] | None = None

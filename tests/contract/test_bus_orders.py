@@ -28,14 +28,18 @@ from tests.contract_facts import ANSWERED, Evictions, Recorder, call, setpoint
 STATION = station_address("CP#1")
 
 
+async def obeying(world: World, *names: str) -> Recorder:
+    """Return what a new participant records of the setpoints for the stations that it owns."""
+    seen, inbox = Recorder(), await (await world.join("ocpp-server")).inbox(Evictions())
+    inbox.on(ApplySetpoint, seen.one)
+    for name in names:
+        await inbox.own(station_address(name), 1)
+    return seen
+
+
 async def test_command_reaches_the_owner_of_its_address_only(world: World) -> None:
     loadmgr = await world.join("loadmgr")
-    first, second = await world.join("ocpp-server"), await world.join("ocpp-server")
-    mine, other = Recorder(), Recorder()
-    for bus, recorder, name in ((first, mine, "CP#1"), (second, other, "CP#2")):
-        inbox = await bus.inbox(Evictions())
-        inbox.on(ApplySetpoint, recorder.one)
-        await inbox.own(station_address(name), 1)
+    mine, other = await obeying(world, "CP#1"), await obeying(world, "CP#2")
     await loadmgr.send(setpoint(1))
     await loadmgr.send(setpoint(2, "CP#2"))
     await eventually(lambda: mine.messages and other.messages)
@@ -44,11 +48,7 @@ async def test_command_reaches_the_owner_of_its_address_only(world: World) -> No
 
 
 async def test_commands_to_one_address_are_obeyed_in_order_one_by_one(world: World) -> None:
-    loadmgr, server = await world.join("loadmgr"), await world.join("ocpp-server")
-    seen = Recorder()
-    inbox = await server.inbox(Evictions())
-    inbox.on(ApplySetpoint, seen.one)
-    await inbox.own(STATION, 1)
+    loadmgr, seen = await world.join("loadmgr"), await obeying(world, "CP#1")
     seen.may_go_on.clear()
     for revision in range(20):
         await loadmgr.send(setpoint(revision))
@@ -73,13 +73,7 @@ async def test_order_to_nobody_comes_back_at_once(world: World, kind: str) -> No
 
 async def test_commands_sent_together_reach_each_its_own_owner_in_order(world: World) -> None:
     loadmgr = await world.join("loadmgr")
-    first, second = await world.join("ocpp-server"), await world.join("ocpp-server")
-    mine, other = Recorder(), Recorder()
-    for bus, recorder, names in ((first, mine, ("CP#1", "CP#3")), (second, other, ("CP#2",))):
-        inbox = await bus.inbox(Evictions())
-        inbox.on(ApplySetpoint, recorder.one)
-        for name in names:
-            await inbox.own(station_address(name), 1)
+    mine, other = await obeying(world, "CP#1", "CP#3"), await obeying(world, "CP#2")
     sent = [setpoint(1), setpoint(2, "CP#2"), setpoint(3), setpoint(4, "CP#3"), setpoint(5)]
     await loadmgr.send_together(sent)
     await eventually(lambda: len(mine.messages) == 4 and other.messages)
@@ -90,24 +84,15 @@ async def test_commands_sent_together_reach_each_its_own_owner_in_order(world: W
 
 
 async def test_as_many_as_may_go_together_arrive(world: World) -> None:
-    loadmgr, server = await world.join("loadmgr"), await world.join("ocpp-server")
-    seen = Recorder()
-    inbox = await server.inbox(Evictions())
-    inbox.on(ApplySetpoint, seen.one)
     names = [f"{number:03d} {'ö' * 40}" for number in range(MOST_TOGETHER)]  # long on the wire
-    for name in names:
-        await inbox.own(station_address(name), 1)
+    loadmgr, seen = await world.join("loadmgr"), await obeying(world, *names)
     await loadmgr.send_together([setpoint(1, name) for name in names])
     await eventually(lambda: len(seen.messages) == MOST_TOGETHER)
     assert sorted(command.station_id for command in seen.messages) == names
 
 
 async def test_one_of_many_that_nobody_owns_is_lost_unseen(world: World) -> None:
-    loadmgr, server = await world.join("loadmgr"), await world.join("ocpp-server")
-    seen = Recorder()
-    inbox = await server.inbox(Evictions())
-    inbox.on(ApplySetpoint, seen.one)
-    await inbox.own(STATION, 1)
+    loadmgr, seen = await world.join("loadmgr"), await obeying(world, "CP#1")
     await loadmgr.send_together([setpoint(1, "nobody's"), setpoint(2)])
     await eventually(lambda: seen.messages)
     assert seen.messages == [setpoint(2)]
@@ -123,12 +108,8 @@ async def test_commands_of_which_nobody_owns_any_come_back_at_once(world: World)
 async def test_failing_one_of_many_is_a_dead_letter_and_the_others_are_obeyed(
     world: World,
 ) -> None:
-    loadmgr, server = await world.join("loadmgr"), await world.join("ocpp-server")
-    seen = Recorder()
+    loadmgr, seen = await world.join("loadmgr"), await obeying(world, "CP#1")
     seen.fail = lambda command: Refused("no such connector") if command.revision == 1 else None
-    inbox = await server.inbox(Evictions())
-    inbox.on(ApplySetpoint, seen.one)
-    await inbox.own(STATION, 1)
     await loadmgr.send_together([setpoint(1), setpoint(2)])
     await eventually(lambda: seen.messages)
     assert seen.messages == [setpoint(2)]
@@ -240,12 +221,8 @@ async def test_handler_that_returns_nothing_to_a_request_has_failed(world: World
 
 
 async def test_failing_command_is_a_dead_letter_and_the_next_is_obeyed(world: World) -> None:
-    loadmgr, server = await world.join("loadmgr"), await world.join("ocpp-server")
-    seen = Recorder()
+    loadmgr, seen = await world.join("loadmgr"), await obeying(world, "CP#1")
     seen.fail = lambda command: Refused("no such connector") if command.revision == 1 else None
-    inbox = await server.inbox(Evictions())
-    inbox.on(ApplySetpoint, seen.one)
-    await inbox.own(STATION, 1)
     await loadmgr.send(setpoint(1))
     await loadmgr.send(setpoint(2))
     await eventually(lambda: seen.messages)
@@ -256,11 +233,7 @@ async def test_failing_command_is_a_dead_letter_and_the_next_is_obeyed(world: Wo
 
 
 async def test_expired_command_is_not_obeyed(world: World, clock: FakeClock) -> None:
-    loadmgr, server = await world.join("loadmgr"), await world.join("ocpp-server")
-    seen = Recorder()
-    inbox = await server.inbox(Evictions())
-    inbox.on(ApplySetpoint, seen.one)
-    await inbox.own(STATION, 1)
+    loadmgr, seen = await world.join("loadmgr"), await obeying(world, "CP#1")
     seen.may_go_on.clear()
     await loadmgr.send(setpoint(1))
     await eventually(lambda: seen.waits)

@@ -70,8 +70,9 @@ class Courier:
                 group.create_task(self._carry())
 
     def _get_ready(self, evse_ids: Sequence[str]) -> None:
-        alone = set(filter(self._is_doubtful, evse_ids))
-        others = [evse_id for evse_id in evse_ids if evse_id not in alone]
+        alone, others = list[str](), list[str]()
+        for evse_id in evse_ids:
+            (alone if self._is_doubtful(evse_id) else others).append(evse_id)
         most = MOST_TOGETHER if len(others) >= MANY else 1
         for begin in range(0, len(others), most):
             self._ready.put_nowait(others[begin : begin + most])
@@ -99,18 +100,15 @@ class Courier:
             async with asyncio.timeout(SEND_TIMEOUT_S):
                 await self._hand_over(setpoints)
         except Unroutable:
-            self._expect_no_answer(setpoints)
             for setpoint in setpoints:
                 self._on_unroutable(setpoint.station_id)
         except (ParkadeError, TimeoutError) as error:
-            self._expect_no_answer(setpoints)
             logger.warning("setpoint of EVSE %s and %d others not sent: %r", evse_id, others, error)
         except Exception:  # a bus that breaks for one station must not stop the others
-            self._expect_no_answer(setpoints)
             logger.exception("setpoint of EVSE %s and %d others not sent", evse_id, others)
-
-    def _expect_no_answer(self, setpoints: Sequence[ApplySetpoint]) -> None:
-        for setpoint in setpoints:
+        else:
+            return
+        for setpoint in setpoints:  # nobody owes an answer to what was not sent
             self._unanswered.pop(setpoint.evse_id, None)
 
     async def _hand_over(self, setpoints: Sequence[ApplySetpoint]) -> None:

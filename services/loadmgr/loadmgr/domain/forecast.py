@@ -63,13 +63,14 @@ def _missed(sessions: Sessions, members: Members, room: Floats) -> Floats:
     order = order_in_rows(mine.row, ranks(np.argsort(left_s))[mine.evse])
     row, evse, load = mine.row[order], mine.evse[order], mine.load[order]
     amp_s = sessions.missing_wh[evse] * 3_600 / sessions.volts[evse]
-    excess = Stretches.of(row).running(load * amp_s) - np.maximum(room, 0.0)[row] * left_s[evse]
-    lacks = np.minimum(_beyond_before(row, excess) / load, amp_s)
+    stretches = Stretches.of(row)
+    excess = stretches.running(load * amp_s) - np.maximum(room, 0.0)[row] * left_s[evse]
+    lacks = np.minimum(_beyond_before(row, stretches, excess) / load, amp_s)
     np.maximum.at(missed, evse, lacks * sessions.volts[evse] / 3_600)
     return missed
 
 
-def _beyond_before(row: Ints, excess: Floats) -> Floats:
+def _beyond_before(row: Ints, stretches: Stretches, excess: Floats) -> Floats:
     """Return by how much each excess is above all earlier ones of its row; those are lost."""
     if not len(row):
         return excess
@@ -77,5 +78,5 @@ def _beyond_before(row: Ints, excess: Floats) -> Floats:
     far = positive.max() + 1.0
     highest = np.maximum.accumulate(positive + far * row) - far * row
     before = np.concatenate([[0.0], highest[:-1]])
-    before[np.append(True, row[1:] != row[:-1])] = 0.0
+    before[stretches.first] = 0.0
     return np.asarray(np.maximum(positive - np.maximum(before, 0.0), 0.0))

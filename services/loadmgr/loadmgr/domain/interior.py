@@ -12,7 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
-from loadmgr.domain.arrays import Bools, Floats, Ints
+from loadmgr.domain.arrays import Bools, Floats, Ints, Stretches
 
 STEPS = 40
 """Who has not converged by then never will; 9 to 16 are usual."""
@@ -67,7 +67,7 @@ class Problem:
 
     @cached_property
     def _first(self) -> Ints:
-        return np.flatnonzero(np.append(True, self.group[1:] != self.group[:-1]))
+        return Stretches.of(self.group).first
 
     @property
     def groups(self) -> int:

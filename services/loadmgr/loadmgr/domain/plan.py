@@ -182,6 +182,6 @@ def _setpoints(state: State, report: Report, now_s: float) -> tuple[ApplySetpoin
 
 def _is_due(demands: Demands, amps: Floats, phases: Floats, now_s: float) -> Bools:
     told = demands.column(Column.TOLD_PHASES)
-    is_new = (demands.column(Column.SENT_A) != amps) | ~((told == phases) | np.isnan(told))
+    is_new = (demands.column(Column.SENT_A) != amps) | ((told != phases) & ~np.isnan(told))
     is_due = is_new | (demands.column(Column.DUE_S) <= now_s)
     return np.asarray(demands.is_steered & is_due)
