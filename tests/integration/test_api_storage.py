@@ -95,9 +95,10 @@ async def test_a_sample_that_two_replicas_heard_is_stored_once(database: Databas
 
 async def test_thinned_history_ends_with_the_newest_sample(database: Database) -> None:
     store = SampleStore(database)
+    span = Span(kind="evse", source="e", since=NOON, until=NOON + timedelta(hours=1))
+    assert await store.read(span, most=1) == []
     moments = [NOON + timedelta(seconds=number) for number in range(100)]
     await store.add([Sample(source="e", kind="evse", at=at) for at in moments])
-    span = Span(kind="evse", source="e", since=NOON, until=NOON + timedelta(hours=1))
     found = await store.read(span, most=7)
     assert len(found) <= 7
     assert found[-1].at == moments[-1]

@@ -42,19 +42,18 @@ class SampleStore:
     async def read(self, span: Span, *, most: int) -> list[Sample]:
         """Return at most some ``most`` rows, evenly chosen, the last one always among them.
 
-        The database chooses, so that a quarter of a year is not loaded to draw one line.
+        The database chooses, so that a quarter of a year is not loaded to draw one line. One
+        statement counts and reads: what is written between two would be read without being counted.
         """
         here = _condition(span)
         number = func.row_number().over(order_by=samples.c.at.desc()).label("number")
+        numbered = select(samples, number).where(here).subquery()
+        total = select(func.count()).select_from(samples).where(here).scalar_subquery()
+        chosen = (numbered.c.number - 1) % ((total + most - 1) // most) == 0
+        columns = [numbered.c[column.name] for column in samples.c]
+        wanted = select(*columns).where(chosen).order_by(numbered.c.at)
         async with self._database.transaction() as connection:
-            counting = select(func.count()).select_from(samples).where(here)
-            total = int(await connection.scalar(counting) or 0)
-            step = max(1, -(-total // most))
-            numbered = select(samples, number).where(here).subquery()
-            chosen = (numbered.c.number - 1) % step == 0
-            columns = [numbered.c[column.name] for column in samples.c]
-            rows = await connection.execute(select(*columns).where(chosen).order_by(numbered.c.at))
-            return [Sample(**values_of(row)) for row in rows]
+            return [Sample(**values_of(row)) for row in await connection.execute(wanted)]
 
 
 def _condition(span: Span) -> ColumnElement[bool]:
