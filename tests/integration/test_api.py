@@ -48,6 +48,18 @@ from tests.postgres import postgres  # noqa: F401 - a fixture
 
 TOKEN = "a-token-for-these-tests"
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+KEPT_FOR_LONG = dict.fromkeys(
+    (
+        "history_days",
+        "station_job_days",
+        "reservation_days",
+        "security_event_days",
+        "meter_value_days",
+        "message_log_days",
+    ),
+    3650,
+)
+"""What is told here happened at a fixed time, which is long ago one day."""
 SITE: dict[str, Any] = {
     "name": "Test garage",
     "circuits": [
@@ -96,7 +108,8 @@ async def running(
 ) -> AsyncIterator[RunningApi]:
     hub = hub or MemoryBus(services=frozenset({"api"}))
     bus, others, health = hub.join("api"), hub.join("others"), Health()
-    values = {"admin_token": TOKEN, "http_port": 0, "data_dir": folder, **settings}
+    here: dict[str, Any] = {"admin_token": TOKEN, "http_port": 0, "data_dir": folder}
+    values = KEPT_FOR_LONG | here | settings
     made = ApiSettings(database_url=database_url, _env_file=None, **values)
     service = asyncio.create_task(run(made, bus, clock=SYSTEM_CLOCK, health=health))
     try:

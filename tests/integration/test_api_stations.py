@@ -39,8 +39,6 @@ GARAGE: dict[str, Any] = {
     "evses": [{**SITE["evses"][0], "station": STATION, "connector": 2}, SITE["evses"][1]],
     "tokens": [Token(id="CARD", parent="FAMILY").model_dump(mode="json")],
 }
-KEPT_FOR_LONG = {"station_job_days": 3650, "reservation_days": 3650, "security_event_days": 3650}
-"""What is told here happened at a fixed time."""
 RAW = 'OCMF|{"FV" : "1.0","GI":"ä"}|{"SD":"3045"}'
 
 
@@ -80,7 +78,7 @@ class Holder:
 
 @pytest.fixture
 async def api(database_url: str | None, tmp_path: Path) -> AsyncIterator[RunningApi]:  # noqa: F811
-    async with running(tmp_path, database_url, **KEPT_FOR_LONG) as started:
+    async with running(tmp_path, database_url) as started:
         assert (await started.put_site(**GARAGE)).status_code == 200
         yield started
 
