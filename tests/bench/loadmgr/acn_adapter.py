@@ -50,18 +50,16 @@ class Garage:
 
     def __init__(self, snap: Snapshot) -> None:
         self.top_a = np.array([grid[-1] for grid in snap.grids], dtype=float)
-        free = np.array([len(grid) == 2 for grid in snap.grids])
         self.min_a = np.array([FINEST_A if len(g) == 2 else g[1] for g in snap.grids])
         self.step_a = np.array([FINEST_A if len(g) == 2 else g[2] - g[1] for g in snap.grids])
-        self.is_free = free
         load, self.room = _half_planes(snap, self.top_a)
         row, evse = np.nonzero(load)
         self.members = Members(row=row, evse=evse, load=load[row, evse])
 
     def most_a(self, remaining: Floats) -> Floats:
-        """Return the pilot that serves what is left within the period."""
-        steps = np.where(self.is_free, remaining, np.ceil(remaining / self.step_a) * self.step_a)
-        return np.minimum(np.maximum(steps, self.min_a), self.top_a)
+        """Return the lowest pilot of the grid that serves what is left within the period."""
+        served_a = np.ceil(remaining / self.step_a) * self.step_a
+        return np.minimum(np.maximum(served_a, self.min_a), self.top_a)
 
 
 def _half_planes(snap: Snapshot, top_a: Floats) -> tuple[Floats, Floats]:
