@@ -37,7 +37,7 @@ check: dev ## format, lint, types, import rules, generated files
 	$(BIN)/lint-imports
 	$(BIN)/python -m shared.contracts.catalogue --check
 
-test: dev ## everything but the container test; needs rabbitmq-server, postgresql and node installed
+test: dev ## everything but the container test; needs rabbitmq-server, postgresql, haproxy and node
 	tests/install-servers
 	tests/run $(BIN)/pytest
 
