@@ -78,9 +78,10 @@ def _codes_and_rows(outcome: Outcome) -> tuple[Ints, Ints]:
 def _at_row(model: SiteModel, outcome: Outcome, code: ReasonCode, row: int) -> Reason:
     if row == UNBOUND:
         return Reason(code=code)
-    if code is not ReasonCode.CIRCUIT:
-        return model.rows.reason(code, row)
     binding = outcome.ground.limits.bindings.get(row)
+    if code is not ReasonCode.CIRCUIT:
+        waits_for = None if binding is None or code is not ReasonCode.WAITING else binding.source
+        return model.rows.reason(code, row, source=waits_for)
     if binding is not None:
         return model.rows.reason(binding.code, row, source=binding.source)
     is_lost = outcome.ground.is_lost

@@ -134,7 +134,7 @@ class _Round:
         claims = self._claims
         by_share = self.deserved_a >= claims.min_a - TOLERANCE_A
         score_s = claims.owed_s + np.where(claims.is_on, TURN_S, 0.0)
-        keys = (claims.place, -score_s, ~by_share, ~claims.must_stay_on, claims.is_idle)
+        keys = (claims.place, ~by_share, -score_s, ~claims.must_stay_on, claims.is_idle)
         return order_among(asking, keys)
 
 
@@ -173,12 +173,13 @@ def _in_steps(claims: Claims, members: Members, *, amps: Floats, room: Floats) -
 def _fullest_of_waiting(
     claims: Claims, members: Members, amps: Floats, row: Ints, *, room: Floats
 ) -> Ints:
-    """Name for those who get nothing the fullest of their rows."""
+    """Name for those who get nothing the fullest of their rows: by how often the minimum fits."""
     waiting = claims.wants & (amps <= 0)
     if not waiting.any():
         return row
     mine = members.among(waiting)
     left = (room - members.row_sums(amps, len(room)))[mine.row]
+    left /= mine.load * claims.min_a[mine.evse]  # rows are in A or in W
     least = np.full(len(amps), np.inf)
     np.minimum.at(least, mine.evse, left)
     fullest = mine.where(left == least[mine.evse])
