@@ -49,5 +49,9 @@ class FakeClock:
         self._now += timedelta(seconds=seconds)
         self._monotonic += seconds
 
+    def set_by(self, seconds: float) -> None:
+        """Set the wall clock, forward or back, as somebody or NTP may."""
+        self._now += timedelta(seconds=seconds)
+
 
 SYSTEM_CLOCK: Clock = SystemClock()

@@ -29,6 +29,8 @@ from shared.health import Health
 
 logger = logging.getLogger(__name__)
 
+CLOCK_SET_S = 5.0
+"""A clock that runs so far off within a second was set: by hand, or by the first answer of NTP."""
 TELL_WITHIN_S = 1.0
 """What was decided is told by then, even if setpoints still wait for a slow bus."""
 
@@ -49,6 +51,7 @@ class Controller:
         self._model = compile_site(SiteConfig(mode=Mode.OFF))
         self._state = State()
         self._rhythm = Rhythm()
+        self._offset_s = self._clock_offset_s()
         self._alarms: dict[str, Alarm | None] = {}
         self._told_s = float("-inf")
         self._untold: Decision | None = None
@@ -89,7 +92,7 @@ class Controller:
 
     async def _decide_in_time(self) -> None:
         while True:
-            pause_s = self._rhythm.pause_s(self._clock.monotonic())
+            pause_s = self._pause_s()
             if pause_s == 0:
                 self._decide()
                 await asyncio.sleep(0)
@@ -98,6 +101,12 @@ class Controller:
                 async with asyncio.timeout(pause_s):
                     await self._wake.wait()
             self._wake.clear()
+
+    def _pause_s(self) -> float | None:
+        """Return how long to wait; until the next tick when facts are of another time."""
+        if self._was_clock_set():
+            return None
+        return self._rhythm.pause_s(self._clock.monotonic())
 
     async def tick(self) -> None:
         """Tell once a second that time passes; whichever instance is active hears it."""
@@ -113,15 +122,25 @@ class Controller:
         return self._state.hear(self._model, fact, now.timestamp())
 
     async def _tick(self) -> None:
-        if self._rhythm.tick(self._clock.monotonic()):
+        was_clock_set, self._offset_s = self._was_clock_set(), self._clock_offset_s()
+        if was_clock_set:
+            logger.warning("the clock of this machine was set: beginning anew")
+        if self._rhythm.tick(self._clock.monotonic(), was_clock_set=was_clock_set):
             logger.info("active: collecting facts before the first decision")
             now = self._clock.now()
             self._recorder.forgot(now)
-            self._state = State()
+            self._state = State(revision=self._state.revision)
             self._state.fit(self._model, now.timestamp())
             self._alarms = {}
             await self._bus.publish(FactsRequested(asker=self._bus.instance))
         self._wake.set()
+
+    def _was_clock_set(self) -> bool:
+        """Tell whether somebody set the clock since the last tick."""
+        return abs(self._clock_offset_s() - self._offset_s) > CLOCK_SET_S
+
+    def _clock_offset_s(self) -> float:
+        return self._clock.now().timestamp() - self._clock.monotonic()
 
     def _hurry(self, haste: Haste) -> None:
         self._rhythm.hurry(haste)

@@ -256,6 +256,26 @@ async def test_a_takeover_begins_with_an_empty_memory() -> None:
         assert not stand.controller._state.evses["a"].online
 
 
+@pytest.mark.parametrize("by_s", [-3_600.0, 3_600.0])
+async def test_when_the_clock_is_set_it_begins_anew(by_s: float) -> None:
+    async with standing() as stand:
+        await stand.start()
+        for _ in range(9):
+            await stand.tick()
+        await eventually(lambda: stand.setpoints[-1].limit_a == 16.0)
+        decided, last = len(stand.said(OffersDecided)), stand.setpoints[-1]
+        stand.clock.set_by(by_s)
+        await stand.tick()
+        await eventually(lambda: len(stand.said(FactsRequested)) == 2)
+        await stand.observe(EvseState.C)
+        for _ in range(2):
+            await stand.tick()
+        assert len(stand.said(OffersDecided)) == decided
+        for _ in range(4):
+            await stand.tick()
+        await eventually(lambda: stand.setpoints[-1].revision > last.revision)
+
+
 async def test_a_site_that_cannot_be_used_leaves_the_last_one_in_force() -> None:
     stand = Stand(site_of(GIVEN))
     stand.controller.load(

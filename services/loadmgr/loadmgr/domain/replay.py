@@ -78,7 +78,7 @@ class Replay:
         elif isinstance(record, Remembered):
             self._state = self._recalled(record)
         elif isinstance(record, Forgotten):
-            self._state = State()
+            self._state = State(revision=0 if self._state is None else self._state.revision)
             self._state.fit(self._model, record.at.timestamp())
         elif isinstance(record, Begun | Missing):
             self._state = None

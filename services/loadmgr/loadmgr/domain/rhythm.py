@@ -38,9 +38,13 @@ class Rhythm:
     """The last decision that could not wait."""
     haste: Haste = Haste.NONE
 
-    def tick(self, now_s: float) -> bool:
-        """Note a tick; return whether this is a cold start: everything known is forgotten."""
-        is_cold = self.ticked_s is None or now_s - self.ticked_s > PAUSE_S
+    def tick(self, now_s: float, *, was_clock_set: bool = False) -> bool:
+        """Note a tick; return whether this is a cold start: everything known is forgotten.
+
+        When the clock of facts was set, what is known has moments of another time.
+        """
+        was_away = self.ticked_s is None or now_s - self.ticked_s > PAUSE_S
+        is_cold = was_away or was_clock_set
         self.ticked_s = now_s
         if is_cold:
             self.began_s, self.haste = now_s, Haste.NONE
