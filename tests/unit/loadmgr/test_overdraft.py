@@ -130,6 +130,15 @@ def test_what_cannot_be_read_changes_nothing(shown_a: float) -> None:
     assert record == OverdraftRecord()
 
 
+@pytest.mark.parametrize("shown_a", [65_535.0, 3.4e38, 1e200])
+def test_a_reading_of_no_fuse_heats_it_for_a_while_only(shown_a: float) -> None:
+    record = OverdraftRecord()
+    record.add(shown_a, LIMIT_A, 0.0)
+    record.add(90.0, LIMIT_A, 10.0)
+    assert record.less_a(1_800.0) > 0
+    assert record.less_a(3_600.0) == 0.0
+
+
 def test_an_older_reading_changes_nothing() -> None:
     record = OverdraftRecord()
     record.add(90.0, LIMIT_A, 10.0)

@@ -66,7 +66,7 @@ def test_a_row_names_its_circuit_and_phase() -> None:
         ([{"id": "a", "limit_a": 1}], {"station": "none"}, "station none, which does not exist"),
     ],
 )
-def test_a_reference_that_leads_nowhere_is_refused(
+def test_a_reference_of_an_evse_that_leads_nowhere_is_refused(
     circuits: list[dict[str, object]], evse: dict[str, str], says: str
 ) -> None:
     site = SiteConfig.model_validate(
@@ -77,4 +77,11 @@ def test_a_reference_that_leads_nowhere_is_refused(
         }
     )
     with pytest.raises(ConfigError, match=says):
+        compile_site(site)
+
+
+def test_a_meter_of_no_circuit_is_refused() -> None:
+    meter = {"id": "m", "circuit": "b", "modbus": {"template": "any", "host": "meter"}}
+    site = SiteConfig.model_validate({"circuits": [{"id": "a", "limit_a": 1}], "meters": [meter]})
+    with pytest.raises(ConfigError, match="m names circuit b, which does not exist"):
         compile_site(site)

@@ -25,6 +25,8 @@ LARGE_SHARE = 0.45
 """An excess above this part of the limit is an overdraft at once."""
 MOST_SHARE = 0.2
 """The limit counts less by at most this part of it."""
+TRIPS_SHARE = 2.0
+"""A breaker trips at once of three times its current (curve B), so a higher reading is none."""
 COOL_DOWN_S = 300.0
 DECAY_S = 600.0
 """The heat of an overdraft is down to 1/e after this."""
@@ -61,7 +63,7 @@ class OverdraftRecord:
             self.highest_a = 0.0
         self._warm_up(now_s)
         self.excess_a = max(0.0, shown_a - limit_a)
-        self.share = self.excess_a / limit_a if limit_a > 0 else 0.0
+        self.share = min(self.excess_a / limit_a, TRIPS_SHARE) if limit_a > 0 else 0.0
         if self.excess_a <= 0:
             self.since_s = None
             return

@@ -66,7 +66,11 @@ def compile_site(site: SiteConfig) -> SiteModel:
         evse_model(site, evse, index)
         for index, evse in enumerate(sorted(site.evses, key=lambda e: e.id))
     )
-    paths = [_path(_found(position, evse.config), parents) for evse in evses]
+    paths = [
+        _path(_found(position, evse.config.circuit, evse.config.id), parents) for evse in evses
+    ]
+    for meter in site.meters:
+        _found(position, meter.circuit, meter.id)
     configs = [evse.config for evse in evses]
     groups = {group.id: group for group in site.groups}
     owners = [_owners(circuits, paths[evse.index], evse.config) for evse in evses]
@@ -116,10 +120,10 @@ def _parents_first(circuits: tuple[Circuit, ...]) -> tuple[Circuit, ...]:
     return tuple(ordered)
 
 
-def _found(position: Mapping[str, int], evse: Evse) -> int:
-    if evse.circuit not in position:
-        raise ConfigError(f"EVSE {evse.id} names circuit {evse.circuit}, which does not exist")
-    return position[evse.circuit]
+def _found(position: Mapping[str, int], circuit: str, named_by: str) -> int:
+    if circuit not in position:
+        raise ConfigError(f"{named_by} names circuit {circuit}, which does not exist")
+    return position[circuit]
 
 
 def _path(circuit: int, parents: tuple[int, ...]) -> list[int]:
