@@ -267,6 +267,23 @@ def test_a_source_can_say_farewell() -> None:
     assert operator.allows(10_000) == FREE
 
 
+@pytest.mark.parametrize(
+    ("late", "allowed_w"),
+    [
+        (word(at_s=5), 8_000),
+        (word(expires_s=5, at_s=5), 8_000),
+        (word(9_000, at_s=5), 8_000),
+        (word(7_000, at_s=5), 7_000),
+    ],
+)
+def test_a_word_that_comes_late_never_allows_more(late: LimitChanged, allowed_w: float) -> None:
+    operator = Operator()
+    operator.says(10, word(8_000, at_s=10))
+    operator.is_told(11, late)
+    assert operator.allows(12).power_w == allowed_w
+    assert operator.record.release is None
+
+
 def test_a_limit_that_has_expired_when_it_is_said_is_no_farewell() -> None:
     operator = Operator()
     operator.says(10, word(8_000, expires_s=10, at_s=10))

@@ -130,6 +130,8 @@ class DimmingRecord:
 
     def hear(self, terms: Terms, told: LimitChanged, now_s: float) -> bool:
         """Take in a word; return whether it changes what is allowed."""
+        if self._is_late(told):
+            return False
         before = self._ordered(terms, now_s)
         if _is_farewell(told):
             self.words.pop(told.source, None)
@@ -141,6 +143,16 @@ class DimmingRecord:
         elif isfinite(before.power_w):
             self.release = Release(from_w=before.power_w, began_s=now_s, source=before.source)
         return before != after
+
+    def _is_late(self, told: LimitChanged) -> bool:
+        """Tell whether a word is older than the last one and would loosen what that one ordered.
+
+        With two replicas of the api a repetition may come late.
+        """
+        last = self.words.get(told.source)
+        if last is None or told.changed_at.timestamp() >= last.heard_s:
+            return False
+        return _strictness_w(_limit_w(told)) > _strictness_w(last.limit_w)
 
     def allowed(self, terms: Terms, now_s: float, *, generation_w: float) -> Allowed:
         """Return what EVSEs above 4.2 kW may draw.
@@ -193,6 +205,11 @@ def _limit_w(told: LimitChanged) -> float | None:
     if not numbers:
         return inf
     return min((number for number in numbers if isfinite(number) and number >= 0), default=None)
+
+
+def _strictness_w(limit_w: float | None) -> float:
+    """Order limits; one without a number is as strict as any."""
+    return 0.0 if limit_w is None else limit_w
 
 
 def _power_w(limit_a: PhaseAmps) -> float:

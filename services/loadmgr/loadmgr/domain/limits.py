@@ -59,13 +59,28 @@ class External:
 
     amounts: Amounts
     until_s: float
+    changed_s: float
+    """When it was set, by the clock of whoever told it."""
 
     @classmethod
     def of(cls, told: LimitChanged) -> "External":
         """Read what was told. A number that cannot be read is the strictest limit."""
         l1, l2, l3 = map(_strict, told.limit_a or PhaseAmps())
         until_s = inf if told.expires_at is None else told.expires_at.timestamp()
-        return cls(amounts=Amounts(l1, l2, l3, _strict(told.limit_w)), until_s=until_s)
+        return cls(
+            amounts=Amounts(l1, l2, l3, _strict(told.limit_w)),
+            until_s=until_s,
+            changed_s=told.changed_at.timestamp(),
+        )
+
+    def may_follow(self, before: "External | None") -> bool:
+        """Tell whether it takes the place of the last word: an older one only where it limits more.
+
+        With two replicas of the api a repetition may come late.
+        """
+        if before is None or self.changed_s >= before.changed_s:
+            return True
+        return all(new <= old for new, old in zip(self.amounts, before.amounts, strict=True))
 
     @property
     def is_nothing(self) -> bool:
