@@ -20,9 +20,10 @@ def site_of(given: dict[str, Any]) -> SiteConfig:
         own = dict(settings or {})
         protocol = own.pop("protocol", "ocpp")
         access = {"modbus": {"template": "any", "host": "box"}} if protocol == "modbus" else {}
-        stations.append({"id": f"st-{evse_id}", "protocol": protocol} | access)
+        station_id = own.setdefault("station", f"st-{evse_id}")
+        stations.append({"id": station_id, "protocol": protocol} | access)
         own.setdefault("circuit", given["circuits"][0]["id"])
-        evses.append({"id": evse_id, "station": f"st-{evse_id}"} | own)
+        evses.append({"id": evse_id} | own)
     meters = [
         {"id": id_, "modbus": {"template": "any", "host": "meter"}} | settings
         for id_, settings in given.get("meters", {}).items()

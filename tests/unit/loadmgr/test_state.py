@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from loadmgr.domain.commit import reserved_now
 from loadmgr.domain.evse_record import EvseRecord
 from loadmgr.domain.plan import plan
 from loadmgr.domain.rhythm import Haste
@@ -97,6 +98,20 @@ class Known:
             **{"evse_id": evse_id, "source": "x", "permitted": True, "changed_at": START} | word
         )
         return self.hear(event, at)
+
+    def load(self, site: dict[str, Any], at: float = 0.0) -> None:
+        before, self.model = self.model, compile_site(site_of(site))
+        self.state.fit(self.model, START.timestamp() + at, before=before)
+
+    def out_of_reach_a(self, at: float, evse_id: str = "a") -> float:
+        evse = self.model.evse_by_id[evse_id].config
+        now_s = START.timestamp() + at
+        return self.state.evses[evse_id].upper_out_of_reach_a(evse.fallback_a, now_s)
+
+    def reserved_a(self, at: float, evse_id: str = "a") -> float:
+        demands = self.state.demands(self.model, START.timestamp() + at)
+        reserved = reserved_now(demands, demands.upper_a)
+        return float(reserved[self.model.evse_by_id[evse_id].index].max())
 
     @property
     def a(self) -> EvseRecord:
@@ -210,7 +225,7 @@ def test_a_box_seen_to_defy_its_limit_counts_on_when_it_vanishes() -> None:
     assert known.a.upper_out_of_reach_a(6.0, START.timestamp() + 3_600) == 20.5
     known.observe(at=2.0)
     known.observe(at=3.0, online=False)
-    assert known.a.defied_a == 0.0
+    assert known.a.out_of_reach_a == 0.0
 
 
 def test_an_expired_lease_is_answered_at_once() -> None:
@@ -254,10 +269,35 @@ def test_what_leaves_the_site_is_forgotten() -> None:
 def test_after_monitoring_any_limit_may_be_in_force() -> None:
     known = Known(SITE | {"mode": "monitor"})
     known.observe(offered_a=10.0)
-    steering = compile_site(site_of(SITE))
-    known.state.fit(steering, START.timestamp(), before=known.model)
+    known.load(SITE)
     assert known.a.upper_a(START.timestamp()) == 32.0
-    assert known.state.evses["b"].ladder.bound_a == 0.0
+    assert known.out_of_reach_a(10.0, "b") == 32.0, "never seen: as after a start"
+    assert known.out_of_reach_a(140.0, "b") == 0.0
+
+
+def test_what_monitoring_left_at_a_box_ends_with_no_lease() -> None:
+    known = Known(SITE | {"mode": "monitor"})
+    known.observe()
+    known.load(SITE, at=1.0)
+    known.send(1, 0.0, at=2.0)
+    known.observe(at=3.0, online=False)
+    assert known.out_of_reach_a(3_600.0) == 32.0
+    known.observe(at=3_601.0)
+    known.send(2, 0.0, at=3_602.0)
+    known.applied(SetpointOutcome.ACCEPTED, 2, at=3_602.0)
+    known.observe(at=3_603.0, online=False)
+    assert known.out_of_reach_a(7_200.0) == 6.0
+
+
+def test_monitoring_for_a_moment_does_not_free_what_a_box_out_of_reach_may_hold() -> None:
+    known = Known()
+    known.observe()
+    known.send(1, 16.0)
+    known.applied(SetpointOutcome.ACCEPTED, 1)
+    known.observe(at=1.0, online=False)
+    known.load(SITE | {"mode": "monitor"}, at=2.0)
+    known.load(SITE, at=4.0)
+    assert known.out_of_reach_a(5.0) >= 16.0
 
 
 def test_revisions_grow_whatever_the_clock_does() -> None:
@@ -373,3 +413,148 @@ def test_a_dimming_word_is_news_only_where_the_site_takes_part() -> None:
     known = Known(SITE | {"dimming": {}})
     assert known.hear(word) is Haste.NOW
     assert known.hear(word) is Haste.NONE
+
+
+def test_another_box_at_an_evse_begins_anew() -> None:
+    known = Known()
+    known.observe(epoch=500, state=EvseState.A)
+    swapped = SITE | {"evses": {"a": {"max_a": 32, "station": "new"}, "b": {"phases": 1}}}
+    known.load(swapped, at=1.0)
+    assert known.out_of_reach_a(2.0) == 32.0, "the old one may still hold a limit"
+    known.observe(at=3.0, epoch=3, station_id="new")
+    assert known.a.online
+
+
+def test_a_new_name_does_not_free_what_its_box_may_hold() -> None:
+    known = Known()
+    known.observe()
+    renamed = {"c": {"max_a": 32, "station": "st-a"}, "d": {"max_a": 32}}
+    known.load(SITE | {"evses": renamed}, at=1.0)
+    assert known.out_of_reach_a(2.0, "c") == 32.0
+    assert known.out_of_reach_a(2.0, "d") == 0.0, "its station was given nothing"
+
+
+def test_a_box_that_is_away_keeps_its_fallback_whatever_is_configured() -> None:
+    known = Known()
+    known.observe()
+    known.observe(at=1.0, online=False)
+    lower = {"a": {"max_a": 32, "fallback_a": 0}, "b": {"phases": 1}}
+    known.load(SITE | {"evses": lower}, at=200.0)
+    assert known.out_of_reach_a(3_600.0) == 6.0
+    known.observe(at=3_601.0)
+    assert known.a.out_of_reach_a == 0.0
+
+
+def test_out_of_reach_another_car_may_use_all_lines() -> None:
+    known = Known()
+    for at in (0.0, 11.0):
+        known.observe(at=at, current_a=PhaseAmps(l1=10.0, l2=0.0, l3=0.0))
+    evse = known.model.evse_by_id["a"]
+    assert known.a.usage(evse) == (1.0, 0.0, 0.0)
+    known.observe(at=12.0, online=False)
+    assert known.a.usage(evse) == (1.0, 1.0, 1.0)
+
+
+def test_a_fallback_holds_on_all_phases() -> None:
+    known = Known()
+    known.observe()
+    known.a.switch.sent(1, 7, START.timestamp())
+    known.send(7, 16.0)
+    known.applied(SetpointOutcome.ACCEPTED, 7)
+    evse = known.model.evse_by_id["a"]
+    assert known.a.usage(evse) == (1.0, 0.0, 0.0)
+    known.applied(SetpointOutcome.LEASE_EXPIRED, 7, at=130.0)
+    assert known.a.usage(evse) == (1.0, 1.0, 1.0)
+
+
+def test_a_box_that_takes_no_renewal_may_have_fallen_back() -> None:
+    known = Known()
+    known.observe()
+    known.send(1, 0.0)
+    known.applied(SetpointOutcome.ACCEPTED, 1)
+    assert known.reserved_a(119.0) == 0.0
+    known.send(2, 0.0, at=80.0)
+    known.applied(SetpointOutcome.FAILED, 2, at=81.0)
+    assert known.reserved_a(121.0) == 6.5
+    known.send(3, 0.0, at=130.0)
+    known.applied(SetpointOutcome.ACCEPTED, 3, at=131.0)
+    assert known.reserved_a(140.0) == 0.0
+
+
+def test_a_lease_that_ends_while_its_renewal_is_on_its_way() -> None:
+    known = Known()
+    known.observe()
+    known.send(1, 16.0)
+    known.applied(SetpointOutcome.ACCEPTED, 1)
+    known.send(2, 16.0, at=119.9)
+    known.applied(SetpointOutcome.LEASE_EXPIRED, 1, at=120.0)
+    known.applied(SetpointOutcome.ACCEPTED, 2, at=120.1)
+    assert known.a.upper_a(START.timestamp() + 200) == 16.0
+
+
+def test_a_box_that_defies_its_limit_is_counted_until_it_is_measured_again() -> None:
+    known = Known()
+    known.observe()
+    known.send(1, 10.0)
+    known.applied(SetpointOutcome.ACCEPTED, 1)
+    known.observe(at=20.0, current_a=PhaseAmps(l1=20.0, l2=20.0, l3=20.0))
+    assert known.reserved_a(100.0) == 20.5
+    known.observe(at=101.0, current_a=PhaseAmps(l1=9.0, l2=9.0, l3=9.0))
+    assert known.reserved_a(102.0) == 10.0
+
+
+def test_a_silent_box_is_not_believed_for_what_it_drew_before() -> None:
+    known = Known()
+    known.observe(offered_a=32.0)
+    known.send(1, 16.0, at=1.0)
+    drawn = PhaseAmps(l1=16.0, l2=16.0, l3=16.0)
+    known.observe(at=40.0, observed_at=START, current_a=drawn)
+    assert known.a.upper_a(START.timestamp() + 50) == 32.0
+    known.observe(at=41.0, current_a=drawn)
+    assert known.a.upper_a(START.timestamp() + 50) == 16.0
+
+
+@pytest.mark.parametrize("state", [None, EvseState.E, EvseState.F])
+def test_a_vehicle_stays_the_same_while_its_state_is_not_known(state: EvseState | None) -> None:
+    known = Known()
+    known.observe(energy_wh=1_000.0)
+    known.observe(at=60.0, energy_wh=1_200.0)
+    known.observe(at=61.0, state=state, energy_wh=1_200.0)
+    known.observe(at=120.0, energy_wh=1_300.0)
+    assert known.a.vehicle.delivered.wh == 300.0
+    assert known.a.vehicle.plugged_s == START.timestamp()
+
+
+@pytest.mark.parametrize("state", [None, EvseState.E, EvseState.F])
+def test_what_was_said_for_a_vehicle_ends_however_it_left(state: EvseState | None) -> None:
+    known = Known()
+    known.observe()
+    known.hear(planned(at=1.0, override=Override(charge=False)), at=1.0)
+    known.observe(at=2.0, state=state)
+    known.observe(at=3.0, state=EvseState.A)
+    assert known.a.wish is None
+    assert known.a.left_s == START.timestamp() + 3.0
+
+
+@pytest.mark.parametrize("between_wh", [0.0, 2_000_000.0])
+def test_a_counter_that_jumps_was_not_this_vehicle(between_wh: float) -> None:
+    known = Known()
+    for at, energy_wh in ((0.0, 1_234_560.0), (60.0, between_wh), (120.0, 1_234_600.0)):
+        known.observe(at=at, energy_wh=energy_wh)
+    assert known.a.vehicle.delivered.wh == 0.0
+
+
+def limit_told(at: float, amps: float | None, **values: Any) -> LimitChanged:
+    limit = None if amps is None else PhaseAmps(l1=amps, l2=amps, l3=amps)
+    told = {"scope": LimitScope.CIRCUIT, "target": "main", "source": "ems", "limit_a": limit}
+    return LimitChanged(**(told | values), changed_at=START + timedelta(seconds=at))
+
+
+@pytest.mark.parametrize("late_a", [None, 20.0])
+def test_an_older_word_does_not_loosen_a_limit_from_outside(late_a: float | None) -> None:
+    known = Known()
+    assert known.hear(limit_told(10.0, 8.0), at=10.0) is Haste.NOW
+    assert known.hear(limit_told(5.0, late_a), at=11.0) is Haste.NONE
+    (limit,) = known.state.external.values()
+    assert limit.amounts.l1_a == 8.0
+    assert known.hear(limit_told(5.0, 6.0), at=12.0) is Haste.NOW, "less is believed at once"

@@ -180,7 +180,7 @@ def judgement(site: SiteConfig, evse: EvseModel, record: EvseRecord, now_s: floa
     _judge_sent(row, site, record, now_s)
     row[Column.UNDER_A] = record.measured_under_a
     row[Column.USAGE : Column.USAGE + 3] = record.usage(evse)
-    row[Column.MEASURED_A : Column.MEASURED_A + 3] = record.measured_most_a(evse, now_s)
+    row[Column.MEASURED_A : Column.MEASURED_A + 3] = _flowing_a(evse, record, now_s)
     row[Column.LINE_A : Column.LINE_A + 3] = _lines(record, now_s)
     row[Column.UNTIL_S] = min(_changes(record, now_s))
     return row
@@ -205,6 +205,16 @@ def _judge_limits(
         row[Column.UPPER_A] = record.upper_a(now_s)
         row[Column.LOWER_A] = record.lower_a(evse, now_s)
         row[Column.MOST_A], row[Column.CODE] = most_a, _NUMBER[code]
+
+
+def _flowing_a(evse: EvseModel, record: EvseRecord, now_s: float) -> Iterable[float]:
+    """Return what is measured, or what flows after a fallback, whatever limit was sent since."""
+    measured_a = record.measured_most_a(evse, now_s)
+    if not record.may_have_fallen_back(now_s):
+        return measured_a
+    fallback_a = evse.config.fallback_a
+    usage = record.usage(evse)
+    return [max(seen, used * fallback_a) for seen, used in zip(measured_a, usage, strict=True)]
 
 
 def _unsteered_a(evse: EvseModel, record: EvseRecord) -> float:
@@ -281,6 +291,7 @@ def _lines(record: EvseRecord, now_s: float) -> list[float]:
 def _changes(record: EvseRecord, now_s: float) -> Iterable[float]:
     """Return when time alone will change the judgement; the last is never."""
     moments = [record.measured_s + FRESH_S, record.lease_until_s, record.vehicle.idle_until_s]
+    moments.append(record.renewed_until_s)
     moments += record.ladder.settles_at_s()
     if record.wish is not None:
         moments.append(record.wish.changes_at_s(now_s))

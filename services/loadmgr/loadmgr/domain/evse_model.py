@@ -29,6 +29,13 @@ class EvseModel:
         """Bit mask of the lines that the box is wired to."""
         return 0b001 if self.config.phases == 1 else 0b111
 
+    def is_at(self, other: "EvseModel") -> bool:
+        """Tell whether both are the same connector of the same station."""
+        return (self.station_id, self.config.connector) == (
+            other.station_id,
+            other.config.connector,
+        )
+
     def most_on_grid(self, line_a: Three) -> Three:
         """Return the most that these line currents may be on each phase of the grid."""
         if self.grid_phase is None:

@@ -63,8 +63,13 @@ class EvseRecord:
     ladder: Ladder = field(default_factory=Ladder)
     lease_until_s: float = NEVER
     """From here on a box that cannot be reached has fallen back."""
-    defied_a: float = 0.0
-    """What it drew above its limit when it was last seen; out of reach, that counts on."""
+    is_leased: bool = True
+    """Its limit ends with a lease. One that nobody steered keeps its limit for ever."""
+    renewed_until_s: float = NEVER
+    """Until here the lease that it took last certainly runs."""
+    out_of_reach_a: float = 0.0
+    """Out of reach, so much counts at least: what it drew above its limit when it was last seen, or
+    a fallback that it may still have."""
     must_resend: bool = False
     moved_s: float = NEVER
     """When its current last had a reason to change: another limit or another state."""
@@ -107,7 +112,19 @@ class EvseRecord:
 
     def measured_most_a(self, evse: EvseModel, now_s: float) -> Three:
         """Return the current per grid phase; unknown is zero here, the limit covers it."""
-        return evse.most_on_grid(self._known_lines()) if self.is_measured(now_s) else NOTHING
+        counts = self.is_measured(now_s) or self.has_defied
+        return evse.most_on_grid(self._known_lines()) if counts else NOTHING
+
+    def may_have_fallen_back(self, now_s: float) -> bool:
+        """It is connected, and its lease was over before it took a renewal (S8)."""
+        return self.online and self.sent is not None and now_s >= self.renewed_until_s
+
+    @property
+    def has_defied(self) -> bool:
+        """It was last measured above every limit of that time; until it is measured again, or its
+        vehicle leaves, that counts."""
+        is_over = (self.most_drawn_a or 0.0) > self.measured_under_a + EXCESS_A
+        return is_over and self.state is not EvseState.A
 
     def measured_least_a(self, evse: EvseModel, now_s: float) -> Three:
         """Return what certainly flows per grid phase; unknown counts as nothing."""
@@ -170,8 +187,9 @@ class EvseRecord:
 
         It may keep its last limit until its lease has run out, and then falls back (S8).
         """
-        upper_a = self.ladder.upper_a(now_s) if now_s < self.lease_until_s else 0.0
-        return max(fallback_a, upper_a, self.defied_a)
+        may_keep = now_s < self.lease_until_s or not self.is_leased
+        upper_a = self.ladder.upper_a(now_s) if may_keep else 0.0
+        return max(fallback_a, upper_a, self.out_of_reach_a)
 
     def upper_let_go_a(self, evse: EvseModel, policy: DeactivationPolicy, now_s: float) -> float:
         """Return what may flow at an EVSE that the manager has let go (S9)."""
@@ -201,7 +219,7 @@ class EvseRecord:
         if not seen.online:
             self.lose(now_s)
             return
-        self.online, self.defied_a = True, 0.0
+        self.online, self.out_of_reach_a = True, 0.0
         self._take_state(seen.state, now_s)
         self._take_current(evse, seen, now_s)
         if self.may_have_vehicle:
@@ -229,14 +247,25 @@ class EvseRecord:
 
     def applied(self, evse: EvseModel, outcome: SetpointApplied, now_s: float) -> None:
         """Take in what became of a setpoint."""
+        sent = self.sent
         if outcome.outcome is SetpointOutcome.ACCEPTED:
+            self.is_leased = True
             self.ladder.accepted(outcome.revision, now_s)
             self.switch.accepted(outcome.revision)
+            if sent is not None and outcome.revision == sent.revision:
+                self.renewed_until_s = sent.sent_s + sent.lease_s
         elif outcome.outcome is SetpointOutcome.LEASE_EXPIRED:
-            self.ladder.fell_back(outcome.revision, evse.config.fallback_a, now_s)
-            self.must_resend = True
-        if self.sent is not None and outcome.revision == self.sent.revision:
-            self.sent.outcome = outcome.outcome
+            self._fell_back(evse.config.fallback_a, outcome.revision, now_s)
+        if sent is not None and outcome.revision == sent.revision:
+            sent.outcome = outcome.outcome
+
+    def _fell_back(self, fallback_a: float, revision: int, now_s: float) -> None:
+        """Its lease is over: the fallback holds, on all its phases. A renewal may be on its way."""
+        self.ladder.fell_back(revision, fallback_a, now_s)
+        if self.sent is not None and self.sent.revision > revision:
+            self.ladder.sent(self.sent.revision, self.sent.limit_a, now_s)
+        self._forget_phases()
+        self.must_resend = True
 
     def note_sent(self, setpoint: ApplySetpoint, now_s: float) -> None:
         """Note a setpoint that is being sent; a raise is reserved from now on."""
@@ -253,16 +282,24 @@ class EvseRecord:
         self.lease_until_s = now_s + SEND_DELAY_S + setpoint.lease_s + FOLLOW_S
         self.must_resend = False
 
-    def retake(self, upper_a: float) -> None:
+    def retake(self, upper_a: float, *, is_leased: bool = True) -> None:
         """Begin to steer it anew; up to ``upper_a`` may be in force until it accepts a limit."""
-        self.ladder, self.sent = Ladder(bound_a=upper_a), None
+        self.ladder, self.sent, self.is_leased = Ladder(bound_a=upper_a), None, is_leased
 
     def lose(self, now_s: float) -> None:
-        """The station cannot be reached; what it said last is no longer the present."""
+        """The station cannot be reached; what it said last is no longer the present.
+
+        Another car may come meanwhile, and its fallback holds for all its phases.
+        """
         drawn_a = self.most_drawn_a or 0.0
         if self.online and drawn_a > self.upper_a(now_s) + EXCESS_A:
-            self.defied_a = drawn_a + MARGIN_A
+            self.out_of_reach_a = max(self.out_of_reach_a, drawn_a + MARGIN_A)
         self.online = False
+        self._forget_phases()
+
+    def _forget_phases(self) -> None:
+        self.vehicle.forget_lines()
+        self.switch = PhaseSwitch()
 
     def _came_online(
         self, evse: EvseModel, seen: EvseObserved, *, lease_s: float, now_s: float
@@ -274,18 +311,19 @@ class EvseRecord:
             self.retake(told_a if told_a is not None and is_known else evse.config.max_a)
             self.lease_until_s = now_s + SEND_DELAY_S + lease_s + FOLLOW_S
         else:
-            self.retake(self.upper_out_of_reach_a(evse.config.fallback_a, now_s))
-        self.vehicle.forget_lines()
-        self.switch = PhaseSwitch()
+            upper_a = self.upper_out_of_reach_a(evse.config.fallback_a, now_s)
+            self.retake(upper_a, is_leased=self.is_leased)
+        self._forget_phases()
 
     def _take_state(self, state: EvseState | None, now_s: float) -> None:
-        had_vehicle, before = self.may_have_vehicle, self.state
-        if state is not before:
+        """Take in a state. Only A tells that the vehicle left, not E, F or none at all."""
+        if state is not self.state:
             self.moved_s = now_s
         self.state = state
+        is_known = self.vehicle.plugged_s > NEVER
         if state is EvseState.A:
-            self._forget_vehicle(has_just_left=had_vehicle, now_s=now_s)
-        elif self.may_have_vehicle and not had_vehicle:
+            self._forget_vehicle(has_just_left=is_known, now_s=now_s)
+        elif self.may_have_vehicle and not is_known:
             self.vehicle = Vehicle(plugged_s=now_s)
 
     def _forget_vehicle(self, *, has_just_left: bool, now_s: float) -> None:
@@ -315,14 +353,14 @@ class EvseRecord:
             return
         is_silent = sent.outcome in {None, SetpointOutcome.FAILED}
         is_at_limit = sent.limit_a - 1.0 <= drawn_a <= sent.limit_a + MARGIN_A
-        if is_silent and is_at_limit and now_s >= sent.changed_s + SILENT_BOX_S:
+        if is_silent and is_at_limit and self.measured_s >= sent.changed_s + SILENT_BOX_S:
             self.ladder.accepted(sent.revision, now_s - FOLLOW_S)
 
     def _watch_vehicle(self, evse: EvseModel, seen: EvseObserved, now_s: float) -> None:
         drawn_a, vehicle = self.most_drawn_a, self.vehicle
         self.switch.watch(self.line_a)
         vehicle.learn_lines(self.line_a, drawn_a, now_s)
-        vehicle.note_energy(seen.energy_wh, self.line_a, now_s)
+        vehicle.note_energy(seen.energy_wh, self.line_a, now_s, most_a=evse.config.max_a)
         sent = self.sent
         if sent is None or drawn_a is None or None in self.line_a:
             vehicle.unused_since_s = None

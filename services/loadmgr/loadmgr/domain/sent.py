@@ -16,6 +16,7 @@ class Sent:
     """When this limit was first sent; repetitions renew the lease only."""
     offered_s: float
     """Since when it has been offered current at all."""
+    lease_s: float
     outcome: SetpointOutcome | None = None
 
     @classmethod
@@ -29,5 +30,6 @@ class Sent:
             sent_s=now_s,
             changed_s=now_s if before is None or is_new else before.changed_s,
             offered_s=now_s if before is None or is_first_offer else before.offered_s,
+            lease_s=setpoint.lease_s,
             outcome=None if before is None or is_new else before.outcome,
         )

@@ -67,27 +67,34 @@ class State:
     def fit(self, model: SiteModel, now_s: float, *, before: SiteModel | None = None) -> None:
         """Keep a record for everything that the site has, and nothing else.
 
-        What was not steered in the site before may have any limit that was left to it. A memory
-        that begins (``before`` None) knows nothing of the limits that another gave.
+        A memory that begins (``before`` None) knows nothing of the limits that another gave.
         """
         ids = [evse.config.id for evse in model.evses]
-        lease_s = model.site.lease_s
-        for evse in model.evses if before is None and model.is_steering else ():
-            left_over = EvseRecord.left_over(evse, lease_s=lease_s, now_s=now_s)
-            self.evses.setdefault(evse.config.id, left_over)
-        self.evses = {id_: self.evses.get(id_, EvseRecord()) for id_ in ids}
+        self.evses = {e.config.id: self._fitted(e, model, before, now_s) for e in model.evses}
         self.meters = {id_: self.meters.get(id_, MeterRecord()) for id_ in model.meters}
         self.turns = Turns.of(ids, self.turns)
         self.moving.fit(model)
         self._board = Board(model)
-        for old in () if before is None else before.evses:
-            record = self.evses.get(old.config.id)
-            if record is None or before is None:
-                continue
-            if not before.is_steering:
-                record.retake(old.config.max_a if record.online else old.config.fallback_a)
-            elif not old.config.enabled:
-                record.retake(record.upper_let_go_a(old, before.site.deactivation, now_s))
+
+    def _fitted(
+        self, evse: EvseModel, model: SiteModel, before: SiteModel | None, now_s: float
+    ) -> EvseRecord:
+        """Return the record of an EVSE, as the new site makes it.
+
+        One at another connector than before begins anew: its epochs and limits are another's. Only
+        a station that the site did not have has certainly been given nothing.
+        """
+        record = self.evses.get(evse.config.id)
+        if before is None:
+            return record or _beginning(evse, model, now_s)
+        old = before.evse_by_id.get(evse.config.id)
+        may_go_on = old is not None and old.is_at(evse)
+        if record is not None and may_go_on and (record.was_heard or before.is_steering):
+            _take_over(record, evse, before, now_s)
+            return record
+        if old is None and before.site.station(evse.station_id) is None:
+            return EvseRecord()
+        return _beginning(evse, model, now_s)
 
     def hear(self, model: SiteModel, event: Event, now_s: float) -> Haste:
         """Take in a fact; return how soon it is worth a decision."""
@@ -205,7 +212,10 @@ class State:
         if model.rows.place_of(told.scope, told.target) is None:
             return Haste.NONE
         key, limit = (told.scope, told.target, told.source), External.of(told)
-        before = self.external.pop(key, None)
+        before = self.external.get(key)
+        if not limit.may_follow(before):
+            return Haste.NONE
+        self.external.pop(key, None)
         if limit.is_nothing:
             return _soon(before is not None)
         self.external[key] = limit
@@ -224,6 +234,28 @@ class State:
             record.lose(now_s)
             self._forget(evse)
         return was_online
+
+
+def _beginning(evse: EvseModel, model: SiteModel, now_s: float) -> EvseRecord:
+    """Return the record of an EVSE of which nothing is known, not even what it was told before."""
+    if not model.is_steering:
+        return EvseRecord()
+    return EvseRecord.left_over(evse, lease_s=model.site.lease_s, now_s=now_s)
+
+
+def _take_over(record: EvseRecord, evse: EvseModel, before: SiteModel, now_s: float) -> None:
+    """Reckon with what the site before left at an EVSE.
+
+    What was not steered keeps any limit, until it takes one with a lease. A box that is away keeps
+    its fallback, whatever is configured meanwhile.
+    """
+    old = before.evse_by_id[evse.config.id]
+    if not before.is_steering:
+        record.retake(old.config.max_a, is_leased=False)
+    elif not old.config.enabled:
+        record.retake(record.upper_let_go_a(old, before.site.deactivation, now_s))
+    if record.was_heard and not record.online:
+        record.out_of_reach_a = max(record.out_of_reach_a, old.config.fallback_a)
 
 
 def _soon(is_news: bool) -> Haste:

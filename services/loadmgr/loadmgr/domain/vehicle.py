@@ -19,6 +19,9 @@ IDLE_AFTER_S = 120.0
 """A car that is offered current for so long and takes none stands behind all others."""
 IDLE_FOR_S = 1_800.0
 """Then it has its turn again: it may have a timer of its own."""
+HIGHEST_VOLTAGE_V = 1.1 * NOMINAL_VOLTAGE_V
+COARSE_WH = 1_000.0
+"""A counter may show whole kWh, and later than they flowed."""
 GAP_S = 120.0
 """Over a longer silence no energy is reckoned from the current."""
 
@@ -29,14 +32,21 @@ class Delivered:
 
     wh: float = 0.0
     counter_wh: float | None = None
+    counted_s: float = NEVER
     at_s: float = NEVER
 
-    def add(self, counter_wh: float | None, power_w: float, now_s: float) -> None:
-        """Take in a reading. A counter that goes back counts from there."""
+    def add(self, counter_wh: float | None, power_w: float, now_s: float, *, most_w: float) -> None:
+        """Take in a reading. A counter that goes back counts from there.
+
+        More than ``most_w`` allows is none of this vehicle's: a counter that shows 0 for once and
+        then all that it ever counted, or one of another meter.
+        """
         if counter_wh is not None:
             if self.counter_wh is not None:
-                self.wh += max(0.0, counter_wh - self.counter_wh)
-            self.counter_wh = counter_wh
+                most_wh = most_w * max(0.0, now_s - self.counted_s) / 3_600 + COARSE_WH
+                given_wh = counter_wh - self.counter_wh
+                self.wh += given_wh if 0 <= given_wh <= most_wh else 0.0
+            self.counter_wh, self.counted_s = counter_wh, now_s
         elif self.counter_wh is None and now_s - self.at_s <= GAP_S:
             self.wh += power_w * (now_s - self.at_s) / 3_600
         self.at_s = now_s
@@ -95,8 +105,14 @@ class Vehicle:
             self.idle_until_s = now_s + IDLE_FOR_S
 
     def note_energy(
-        self, counter_wh: float | None, line_a: tuple[float | None, ...], now_s: float
+        self,
+        counter_wh: float | None,
+        line_a: tuple[float | None, ...],
+        now_s: float,
+        *,
+        most_a: float,
     ) -> None:
-        """Count what it is given."""
-        amps = sum(a for a in line_a if a is not None)
-        self.delivered.add(counter_wh, NOMINAL_VOLTAGE_V * amps, now_s)
+        """Count what it is given, on three lines of ``most_a`` at most."""
+        power_w = NOMINAL_VOLTAGE_V * sum(a for a in line_a if a is not None)
+        most_w = 3 * HIGHEST_VOLTAGE_V * most_a
+        self.delivered.add(counter_wh, power_w, now_s, most_w=most_w)
