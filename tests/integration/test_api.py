@@ -229,6 +229,56 @@ async def test_a_dry_run_shows_changes_and_problems_and_stores_nothing(api: Runn
     assert (await api.current()).revision == 1
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body", "changed"),
+    [
+        ("PATCH", "/site", {"name": "x"}, "name"),
+        ("PUT", "/circuits/row", {"parent": "main", "limit_a": 20}, "circuits[row].limit_a"),
+        ("PUT", "/groups/fleet", {"limit_a": 16}, "groups[fleet]"),
+        ("PUT", "/evses/bay/1", {"station": "Box-1", "circuit": "main"}, "evses[bay/1].circuit"),
+        ("PUT", "/tokens/card", {}, "tokens[card]"),
+        ("PUT", "/stations/Box-1/config", {"protocol": "ocpp", "name": "x"}, "stations[Box-1]"),
+        ("PUT", "/ocpp-server", {"heartbeat_interval_s": 60}, "ocpp_server.heartbeat_interval_s"),
+        ("DELETE", "/evses/bay/1", None, "evses[bay/1]"),
+    ],
+)
+async def test_every_edit_of_the_site_can_be_run_dry(
+    api: RunningApi, method: str, path: str, body: Any, changed: str
+) -> None:
+    await api.put_site()
+    answer = await api.client.request(method, path, params={"dry_run": True}, json=body)
+    told = answer.json()
+    assert (answer.status_code, told["valid"], told["revision"]) == (200, True, 2), told
+    assert told["changes"]
+    assert all(change["path"].startswith(changed) for change in told["changes"])
+    assert (await api.current()).revision == 2
+    done = await api.client.request(method, path, json=body)
+    assert (done.json()["revision"], done.json()["changes"]) == (3, told["changes"])
+
+
+async def test_a_dry_run_of_a_part_tells_what_would_not_work(api: RunningApi) -> None:
+    await api.put_site()
+    answer = await api.client.delete("/circuits/row", params={"dry_run": True})
+    assert (answer.status_code, answer.json()["valid"]) == (200, False)
+    assert answer.json()["problems"][0]["path"] == "evses[bay/1].circuit"
+    nobody = await api.client.delete("/circuits/nowhere", params={"dry_run": True})
+    assert nobody.status_code == 404
+
+
+async def test_openapi_offers_a_dry_run_wherever_the_site_is_edited(tmp_path: Path) -> None:
+    async with running(tmp_path) as api:
+        answer = await api.client.get(f"http://127.0.0.1:{api.port}/openapi.json")
+    saves = [
+        operation
+        for operations in answer.json()["paths"].values()
+        for operation in operations.values()
+        if "SaveAnswer" in str(operation["responses"])
+    ]
+    assert len(saves) == 15
+    for operation in saves:
+        assert "dry_run" in [one["name"] for one in operation["parameters"]], operation["summary"]
+
+
 async def test_a_site_that_cannot_work_is_refused_with_what_to_do(api: RunningApi) -> None:
     answer = await api.put_site(evses=[{"id": "b", "station": "Box-1", "circuit": "nowhere"}])
     problem = answer.json()

@@ -1,12 +1,13 @@
 """From an edit of the site to an HTTP answer: one place for all routes that configure."""
 
-from typing import Any, assert_never
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, assert_never
 
-from fastapi import Response
+from fastapi import Depends, Query, Response
 from pydantic import BaseModel
 
 from api.configuration import Edit, Invalid, Review, Saved, Stale
-from api.deps import Parts, etag
+from api.deps import ExpectedDep, Parts, PartsDep, etag
 from api.problems import ApiProblem, ProblemItem, items_of
 
 
@@ -29,10 +30,35 @@ class SaveAnswer(BaseModel):
     """Warnings; in a dry run errors as well."""
 
 
-async def save(
+Save = Callable[[Edit], Awaitable[SaveAnswer]]
+
+
+async def as_asked(
+    parts: PartsDep,
+    expected: ExpectedDep,
+    response: Response,
+    dry_run: Annotated[bool, Query(description="Show what would change; store nothing")] = False,
+) -> Save:
+    """Return what puts an edit into force, or with ``?dry_run=true`` only tells what it would do.
+
+    Whoever edits the site is given this, so that no route can overlook what was asked for.
+    """
+
+    async def save(edit: Edit) -> SaveAnswer:
+        if dry_run:
+            return answer_of(*await parts.configuration.dry_run(edit))
+        return await _put_into_force(parts, edit, expected=expected, response=response)
+
+    return save
+
+
+SaveDep = Annotated[Save, Depends(as_asked)]
+
+
+async def _put_into_force(
     parts: Parts, edit: Edit, *, expected: frozenset[int] | None, response: Response
 ) -> SaveAnswer:
-    """Put an edit into force, or raise 412 (edited an old revision) or 422 (cannot work)."""
+    """Raises 412 (edited an old revision) or 422 (cannot work)."""
     outcome = await parts.configuration.save(edit, expected=expected, author="operator")
     match outcome:
         case Saved():

@@ -1,18 +1,18 @@
 """``/site``: the whole configuration as JSON or YAML."""
 
 import asyncio
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Response
 from fastapi.requests import Request
 
 from api.configuration import document_of
-from api.deps import ExpectedDep, PartsDep, etag
+from api.deps import PartsDep, etag
 from api.domain.site_file import write_yaml
 from api.domain.site_parts import merged
 from api.domain.site_secrets import Document, hidden
 from api.routes.bodies import JsonBody, SiteBody, body_schema, named_schema
-from api.routes.saving import SaveAnswer, answer_of, save
+from api.routes.saving import SaveAnswer, SaveDep
 from shared.contracts.site import SiteConfig
 
 YAML = "application/yaml"
@@ -44,21 +44,13 @@ async def read_site(request: Request, parts: PartsDep) -> Response:
     summary="Replace the whole configuration",
     openapi_extra=body_schema(named_schema(SiteConfig), "application/json", YAML),
 )
-async def replace_site(
-    document: SiteBody,
-    response: Response,
-    parts: PartsDep,
-    expected: ExpectedDep,
-    dry_run: Annotated[bool, Query(description="Show what would change; store nothing")] = False,
-) -> SaveAnswer:
+async def replace_site(document: SiteBody, save: SaveDep) -> SaveAnswer:
     """JSON or YAML. A ``revision`` in it is ignored; ``If-Match`` says what was edited."""
 
     def replace(stored: Document) -> Document:
         return {**document, "revision": stored["revision"]}
 
-    if dry_run:
-        return answer_of(*await parts.configuration.dry_run(replace))
-    return await save(parts, replace, expected=expected, response=response)
+    return await save(replace)
 
 
 @router.patch(
@@ -66,13 +58,11 @@ async def replace_site(
     summary="Change some settings of the configuration",
     openapi_extra=body_schema({"type": "object"}, "application/merge-patch+json"),
 )
-async def patch_site(
-    patch: JsonBody, response: Response, parts: PartsDep, expected: ExpectedDep
-) -> SaveAnswer:
+async def patch_site(patch: JsonBody, save: SaveDep) -> SaveAnswer:
     """A JSON merge patch (RFC 7396): ``null`` removes a setting, lists are replaced whole."""
 
     def change(stored: Document) -> Document:
         document: dict[str, Any] = merged(stored, patch)
         return {**document, "revision": stored["revision"]}
 
-    return await save(parts, change, expected=expected, response=response)
+    return await save(change)

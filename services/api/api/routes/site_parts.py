@@ -9,12 +9,12 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel
 
 from api.configuration import document_of
-from api.deps import ExpectedDep, Parts, PartsDep, etag
+from api.deps import Parts, PartsDep, etag
 from api.domain.site_parts import find_part, with_part, without_part
 from api.domain.site_secrets import Document, hidden
 from api.problems import ApiProblem, not_found
 from api.routes.bodies import JsonBody, body_schema, named_schema
-from api.routes.saving import SaveAnswer, save
+from api.routes.saving import SaveAnswer, SaveDep
 from shared.contracts.site import Circuit, Evse, Group, Meter, OcppServerConfig, Station, Token
 
 READ_ONLY = "live"
@@ -87,16 +87,9 @@ def _add_editing(router: APIRouter, kind: PartKind) -> None:
         openapi_extra=body_schema(named_schema(kind.model)),
         name=f"put_{kind.field}",
     )
-    async def put_part(
-        part_id: str, body: JsonBody, response: Response, parts: PartsDep, expected: ExpectedDep
-    ) -> SaveAnswer:
+    async def put_part(part_id: str, body: JsonBody, save: SaveDep) -> SaveAnswer:
         part = _part_of(body, part_id)
-        return await save(
-            parts,
-            lambda stored: with_part(stored, kind.field, part),
-            expected=expected,
-            response=response,
-        )
+        return await save(lambda stored: with_part(stored, kind.field, part))
 
     @router.delete(
         kind.path,
@@ -104,14 +97,12 @@ def _add_editing(router: APIRouter, kind: PartKind) -> None:
         tags=[kind.field],
         name=f"delete_{kind.field}",
     )
-    async def delete_part(
-        part_id: str, response: Response, parts: PartsDep, expected: ExpectedDep
-    ) -> SaveAnswer:
+    async def delete_part(part_id: str, save: SaveDep) -> SaveAnswer:
         def remove(stored: Document) -> Document:
             _found(stored, kind, part_id)
             return without_part(stored, kind.field, part_id)
 
-        return await save(parts, remove, expected=expected, response=response)
+        return await save(remove)
 
 
 def _add_server(router: APIRouter) -> None:
@@ -126,16 +117,9 @@ def _add_server(router: APIRouter) -> None:
         tags=["ocpp-server"],
         openapi_extra=body_schema(named_schema(OcppServerConfig)),
     )
-    async def put_server(
-        body: JsonBody, response: Response, parts: PartsDep, expected: ExpectedDep
-    ) -> SaveAnswer:
+    async def put_server(body: JsonBody, save: SaveDep) -> SaveAnswer:
         """``password`` sets the password of S6, ``"password": null`` removes it."""
-        return await save(
-            parts,
-            lambda stored: {**stored, "ocpp_server": body},
-            expected=expected,
-            response=response,
-        )
+        return await save(lambda stored: {**stored, "ocpp_server": body})
 
 
 async def _shown(parts: Parts, response: Response) -> Document:
