@@ -1,6 +1,8 @@
-"""The models of stations that Parkade knows, as far as a site can be right or wrong about them.
+"""The models of stations and Modbus devices that Parkade knows, as far as a site can be right or
+wrong about them.
 
-Their habits are data files of ocpp-server (``ocpp_server/models``); a test keeps both alike.
+Their habits are data files of ocpp-server (``ocpp_server/models``) and modbus-bridge
+(``modbus_bridge/templates``); tests keep both alike.
 """
 
 STATION_MODELS = (
@@ -29,5 +31,11 @@ for the time when load management is silent."""
 IGNORES_PHASES = frozenset({"charge-amps", "go-e"})
 """They cannot be told by OCPP how many phases to use (field notes 5.5, 36)."""
 
+CHARGER_TEMPLATES = ("cfos_power_brain",)
+"""What ``ModbusAccess.template`` may be of a station."""
+
+METER_TEMPLATES = ("eastron_sdm630",)
+"""What ``ModbusAccess.template`` may be of a meter."""
+
 SWITCHING_TEMPLATES = frozenset({"cfos_power_brain"})
-"""The Modbus templates (``modbus_bridge/templates``) that say how to switch phases."""
+"""The Modbus templates that say how to switch phases."""

@@ -71,7 +71,7 @@ SITE: dict[str, Any] = {
         {
             "id": "Box-2",
             "protocol": "modbus",
-            "modbus": {"template": "keba_p30", "host": "10.0.0.2"},
+            "modbus": {"template": "cfos_power_brain", "host": "10.0.0.2"},
         },
     ],
     "evses": [

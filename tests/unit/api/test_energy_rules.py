@@ -8,7 +8,7 @@ from api.domain.problem import Severity, errors_in
 from api.domain.site_rules import problems
 from shared.contracts.site import SiteConfig
 
-ACCESS = {"template": "t", "host": "h"}
+ACCESS = {"template": "eastron_sdm630", "host": "h"}
 
 
 def site(

@@ -11,6 +11,8 @@ from api.domain.site_rules import problems
 from shared.contracts.site import SiteConfig
 from shared.passwords import hash_key, hash_password
 
+CHARGER = {"template": "cfos_power_brain", "host": "h"}
+METER = {"template": "eastron_sdm630", "host": "h"}
 GOOD: dict[str, Any] = {
     "circuits": [
         {"id": "main", "limit_a": 63},
@@ -18,14 +20,14 @@ GOOD: dict[str, Any] = {
     ],
     "stations": [
         {"id": "Box-1", "protocol": "ocpp"},
-        {"id": "Box-2", "protocol": "modbus", "modbus": {"template": "t", "host": "h"}},
+        {"id": "Box-2", "protocol": "modbus", "modbus": CHARGER},
     ],
     "evses": [
         {"id": "a", "station": "Box-1", "connector": 1, "circuit": "row"},
         {"id": "b", "station": "Box-1", "connector": 2, "circuit": "row"},
         {"id": "c", "station": "Box-2", "circuit": "main"},
     ],
-    "meters": [{"id": "m", "circuit": "main", "modbus": {"template": "t", "host": "h"}}],
+    "meters": [{"id": "m", "circuit": "main", "modbus": METER}],
     "tokens": [{"id": "04AA"}],
 }
 BACKEND = {"url": "wss://backend.example/", "client_id": "G1"}
@@ -314,6 +316,35 @@ def test_who_names_no_model_is_told_all_that_there_are() -> None:
 
 
 @pytest.mark.parametrize(
+    ("change", "path", "told"),
+    [
+        (
+            set_in("stations", 1, "modbus", "template", value="keba_p30"),
+            "stations[Box-2].modbus.template",
+            "there is no Modbus template 'keba_p30': for a charger name one of cfos_power_brain",
+        ),
+        (
+            set_in("stations", 1, "modbus", "template", value="eastron_sdm630"),
+            "stations[Box-2].modbus.template",
+            "'eastron_sdm630' is for a meter: for a charger name one of cfos_power_brain",
+        ),
+        (
+            set_in("meters", 0, "modbus", "template", value="cfos_power_brain"),
+            "meters[m].modbus.template",
+            "'cfos_power_brain' is for a charger: for a meter name one of eastron_sdm630",
+        ),
+    ],
+    ids=["unknown", "meter as charger", "charger as meter"],
+)
+def test_who_names_no_template_of_the_kind_is_told_all_that_there_are(
+    change: Change, path: str, told: str
+) -> None:
+    (found,) = problems(site_with(change))
+    assert (found.path, found.severity) == (path, Severity.ERROR)
+    assert told in found.message
+
+
+@pytest.mark.parametrize(
     "change",
     [
         set_in("circuits", 1, "limit_a", value=5),
@@ -342,7 +373,10 @@ def test_an_evse_that_can_never_charge_is_a_warning_only(change: Change) -> None
         (set_in("stations", 0, "model", value="go-e"), "evses[a].switches_phases", "a go-e cannot"),
         (set_in("evses", 0, "phases", value=1), "evses[a].switches_phases", "wired to one phase"),
         (
-            set_in("evses", 2, "switches_phases", value=True),
+            every(
+                set_in("evses", 2, "switches_phases", value=True),
+                set_in("stations", 1, "modbus", "template", value="t"),
+            ),
             "evses[c].switches_phases",
             "the template t does not say how",
         ),
@@ -354,13 +388,11 @@ def test_a_box_that_cannot_switch_its_phases_is_a_warning(
 ) -> None:
     switching = set_in("evses", 0, "switches_phases", value=True)
     assert problems(site_with(switching)) == [], "an unknown box is believed"
-    found = problems(site_with(every(switching, change)))
-    assert [(p.path, p.severity) for p in found] == [(path, Severity.WARNING)]
+    everything = problems(site_with(every(switching, change)))
+    found = [problem for problem in everything if problem not in errors_in(everything)]
+    assert [problem.path for problem in found] == [path]
     assert because in found[0].message
-    able = every(
-        set_in("evses", 2, "switches_phases", value=True),
-        set_in("stations", 1, "modbus", "template", value="cfos_power_brain"),
-    )
+    able = set_in("evses", 2, "switches_phases", value=True)
     assert problems(site_with(able)) == []
 
 

@@ -21,6 +21,7 @@ from tests.unit.loadmgr.garage import Car, Garage
 KEEPING = Keeping(days=31, mib=100)
 TOKEN = "04A1B2C3D4"
 PASSWORD = "argon2-of-a-password"
+METER = {"template": "eastron_sdm630", "host": "10.0.0.9"}
 BACKEND = {"url": "wss://backend.example/ocpp", "client_id": "g", "password": "backend-secret"}
 
 
@@ -48,9 +49,7 @@ def site(**changes: Any) -> SiteConfig:
             {**evse, "id": "d", "connector": 4, "circuit": "main", "rotation": None},
             {**evse, "id": "e", "connector": 5, "circuit": "main", "priority": 2},
         ],
-        "meters": [
-            {"id": "grid", "circuit": "main", "modbus": {"template": "sdm630", "host": "10.0.0.9"}}
-        ],
+        "meters": [{"id": "grid", "circuit": "main", "modbus": METER}],
         "tokens": [{"id": TOKEN}],
     }
     return SiteConfig.model_validate({**given, **changes})

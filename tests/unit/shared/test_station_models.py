@@ -1,10 +1,14 @@
-"""What a site is checked against is what the OCPP server has files of."""
+"""What a site is checked against is what the OCPP server and the bridge have files of."""
+
+import pytest
 
 from modbus_bridge.templates import known_templates, load_template
 from ocpp_server.model_files import load_models
 from shared.station_models import (
+    CHARGER_TEMPLATES,
     FAULTS_AT_ZERO,
     IGNORES_PHASES,
+    METER_TEMPLATES,
     STATION_MODELS,
     SWITCHING_TEMPLATES,
 )
@@ -21,6 +25,13 @@ def test_what_faults_at_0_a_is_what_its_file_says() -> None:
 def test_what_ignores_phases_is_what_its_file_says() -> None:
     unable = {name for name, model in load_models().items() if not model.can_switch_phases("true")}
     assert unable == IGNORES_PHASES
+
+
+@pytest.mark.parametrize(
+    ("kind", "names"), [("charger", CHARGER_TEMPLATES), ("meter", METER_TEMPLATES)]
+)
+def test_the_templates_are_those_of_the_template_files(kind: str, names: tuple[str, ...]) -> None:
+    assert [name for name in known_templates() if load_template(name).kind == kind] == list(names)
 
 
 def test_what_switches_phases_by_modbus_is_what_its_template_says() -> None:

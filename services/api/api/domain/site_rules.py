@@ -12,6 +12,7 @@ from api.domain.phase_rules import PHASE_RULES
 from api.domain.problem import Problem, Severity
 from api.domain.site_secrets import MASK
 from api.domain.site_tree import ancestors, circuits_in_cycles, fallback_a, own_and_below
+from api.domain.template_rules import TEMPLATE_RULES
 from shared.contracts.site import Evse, SiteConfig
 from shared.passwords import is_hash
 from shared.station_models import FAULTS_AT_ZERO, STATION_MODELS
@@ -310,6 +311,7 @@ FUSE_RULES: tuple[Rule, ...] = (
     _time_zone_is_known,
     _models_are_known,
     _models_have_their_fallback,
+    *TEMPLATE_RULES,
     *PHASE_RULES,
     *ENERGY_RULES,
 )
