@@ -1,12 +1,15 @@
 """What would happen if: a changed site against days that were recorded or are made up."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import ClassVar
 
 from shared.contracts.message import Contract, Reply, Request
 from shared.contracts.site import SiteConfig
 from shared.units import PhaseAmps
+
+FARTHEST = timedelta(days=3653)
+"""Ten years: nothing is recorded farther back, and a day farther off is a typing error."""
 
 
 class Demand(StrEnum):

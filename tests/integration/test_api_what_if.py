@@ -130,6 +130,8 @@ async def test_a_site_that_would_not_work_has_the_findings_of_put_site(api: Runn
         {"changes": {}, "days": 0},
         {"changes": {}, "days": 32},
         {"changes": {}, "begins_at": "2026-03-01T08:00:00"},
+        {"changes": {}, "begins_at": "0001-01-01T00:00:00+14:00"},
+        {"changes": {}, "begins_at": "9999-12-31T23:59:59-14:00", "demand": "simulated"},
         {"changes": {}, "demand": "imagined"},
         {"changes": {}, "speed": 3},
         {"changes": {"circuits": {"main": 3}}},
@@ -152,6 +154,15 @@ async def failure(bus: Bus) -> ParkadeError:
 @pytest.fixture
 def hub() -> MemoryBus:
     return MemoryBus(services=frozenset({"loadmgr"}))
+
+
+@pytest.mark.parametrize("year", [1, 9999])
+async def test_a_run_of_days_far_away_is_refused(hub: MemoryBus, tmp_path: Path, year: int) -> None:
+    begins_at = datetime(year, 1, 1, tzinfo=UTC)
+    asked = RunDry(site=SiteConfig(), demand=Demand.SIMULATED, begins_at=begins_at)
+    async with desk_at(hub, SiteConfig(), tmp_path):
+        with pytest.raises(Refused, match="look at the year"):
+            await hub.join("api").ask(asked, timeout_s=20)
 
 
 async def test_a_run_that_takes_too_long_is_ended(hub: MemoryBus, tmp_path: Path) -> None:

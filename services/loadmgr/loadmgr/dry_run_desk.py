@@ -7,6 +7,7 @@ import asyncio
 import logging
 import sys
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -15,7 +16,7 @@ from loadmgr.domain.public_site import public_site
 from loadmgr.dry_run.question import MOST_DAYS, Answer, Question
 from shared.bus.port import Bus, Delivery, Inbox
 from shared.clock import Clock
-from shared.contracts.dry_run import DryRunAnswer, RunDry
+from shared.contracts.dry_run import FARTHEST, DryRunAnswer, RunDry
 from shared.contracts.message import Address, service_address
 from shared.contracts.site import SiteConfig
 from shared.contracts.station import FactsRequested
@@ -66,7 +67,7 @@ class DryRunDesk:
 
     async def _take(self, delivery: Delivery[RunDry]) -> DryRunAnswer:
         order = delivery.message
-        _check(order)
+        _check(order, self._clock.now())
         if self._is_busy:
             raise Refused("another dry run is under way: ask again when it is done")
         question = Question(
@@ -125,11 +126,15 @@ class DryRunDesk:
         return _reports_in(told)
 
 
-def _check(order: RunDry) -> None:
+def _check(order: RunDry, now: datetime) -> None:
     if not 1 <= order.days <= MOST_DAYS:
         raise Refused(f"days must be 1 to {MOST_DAYS}, not {order.days}")
-    if order.begins_at is not None and order.begins_at.tzinfo is None:
+    if order.begins_at is None:
+        return
+    if order.begins_at.tzinfo is None:
         raise Refused("begins_at needs its zone, as in 2026-03-01T18:00:00Z")
+    if abs(order.begins_at - now) > FARTHEST:
+        raise Refused("begins_at is more than ten years away: look at the year")
 
 
 def _reports_in(told: bytes) -> DryRunAnswer:

@@ -1,5 +1,6 @@
 """What would happen if: a changed site with the vehicles of recorded or simulated days."""
 
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter
@@ -8,10 +9,11 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 from api.configuration import Review
 from api.deps import Parts, PartsDep
 from api.domain.imagined_site import with_changes
+from api.domain.problem import Problem
 from api.domain.site_secrets import Document
 from api.problems import ApiProblem, ProblemItem
 from api.routes.saving import ChangeItem, answer_of
-from shared.contracts.dry_run import Demand, DryRunAnswer, DryRunReport, RunDry
+from shared.contracts.dry_run import FARTHEST, Demand, DryRunAnswer, DryRunReport, RunDry
 from shared.contracts.site import SiteConfig
 from shared.errors import Unroutable
 
@@ -33,7 +35,7 @@ class WhatIfBody(BaseModel):
     ``{"circuits": {"main": {"limit_a": 80}}, "evses": {"bay-9": null}}``."""
     demand: Demand = Demand.RECORDED
     begins_at: AwareDatetime | None = None
-    """Of the days; ``null`` = the last ``days`` days until now."""
+    """Of the days, not more than ten years away; ``null`` = the last ``days`` days until now."""
     days: Annotated[int, Field(ge=1, le=MOST_DAYS)] = 1
     seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 1
     """Of simulated vehicles: the same ones for the same seed."""
@@ -85,11 +87,18 @@ async def what_if(body: WhatIfBody, parts: PartsDep) -> WhatIfAnswer:
 
     409 says what to do when nothing was recorded of that time, or when a run is under way.
     """
+    _refuse_far_away(body.begins_at, parts.clock.now())
     review, revision = await parts.configuration.dry_run(lambda stored: _imagined(stored, body))
     if review.site is None or not review.is_valid:
         raise ApiProblem(422, "the site would not work", problems=review.problems)
     reports = await _ask(parts, body, review.site)
     return _answer(review, revision, reports)
+
+
+def _refuse_far_away(begins_at: datetime | None, now: datetime) -> None:
+    if begins_at is not None and abs(begins_at - now) > FARTHEST:
+        far = Problem("body.begins_at", "it is more than ten years away: look at the year")
+        raise ApiProblem(422, "the question does not fit", problems=[far])
 
 
 def _imagined(stored: Document, body: WhatIfBody) -> Document:
