@@ -135,6 +135,7 @@ async def test_a_site_that_would_not_work_has_the_findings_of_put_site(api: Runn
         {"changes": {}, "demand": "imagined"},
         {"changes": {}, "speed": 3},
         {"changes": {"circuits": {"main": 3}}},
+        {"changes": {"circuits": {"nope": None}}},
     ],
 )
 async def test_a_question_that_makes_no_sense_is_refused(

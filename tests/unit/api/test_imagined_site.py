@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from api.domain.imagined_site import with_changes
+from api.domain.imagined_site import removal_problems, with_changes
 
 STORED: dict[str, Any] = {
     "name": "garage",
@@ -41,3 +41,14 @@ def test_changes_are_put_upon_the_stored_site(
 
 def test_a_setting_set_to_null_is_gone() -> None:
     assert "imbalance_a" not in with_changes(STORED, {"imbalance_a": None})
+
+
+def test_a_part_that_is_not_there_cannot_be_removed() -> None:
+    changes = {"circuits": {"row": None, "nope": None, "new": {"limit_a": 8}}, "imbalance_a": None}
+    (found,) = removal_problems(STORED, changes)
+    assert found.path == "circuits[nope]"
+    assert "'nope'" in found.message
+
+
+def test_stations_are_removed_in_any_case() -> None:
+    assert removal_problems({"stations": [{"id": "Box-1"}]}, {"stations": {"BOX-1": None}}) == []

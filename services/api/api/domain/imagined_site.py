@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from api.domain.problem import Problem
 from api.domain.site_parts import find_part, merged, with_part, without_part
 from api.domain.site_secrets import Document
 
@@ -14,11 +15,32 @@ def with_changes(stored: Document, changes: Document) -> Document:
     """
     document = stored
     for field, value in changes.items():
-        if isinstance(stored.get(field), list) and isinstance(value, dict):
+        if _names_parts(stored, field, value):
             document = _with_parts(document, field, value)
         else:
             document = merged(document, {field: value})
     return document
+
+
+def removal_problems(stored: Document, changes: Document) -> list[Problem]:
+    """Return a problem for each part that changes remove although the stored site has none.
+
+    Passed over it would look as if the part made no difference.
+    """
+    return [
+        Problem(
+            f"{field}[{part_id}]",
+            f"there is no {part_id!r} in {field} to remove: correct the id, or leave it out",
+        )
+        for field, value in changes.items()
+        if _names_parts(stored, field, value)
+        for part_id, patch in value.items()
+        if patch is None and find_part(stored, field, part_id) is None
+    ]
+
+
+def _names_parts(stored: Document, field: str, value: Any) -> bool:
+    return isinstance(stored.get(field), list) and isinstance(value, dict)
 
 
 def _with_parts(document: Document, field: str, parts: dict[str, Any]) -> Document:

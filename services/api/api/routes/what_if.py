@@ -8,7 +8,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 
 from api.configuration import Review
 from api.deps import Parts, PartsDep
-from api.domain.imagined_site import with_changes
+from api.domain.imagined_site import removal_problems, with_changes
 from api.domain.problem import Problem
 from api.domain.site_secrets import Document
 from api.problems import ApiProblem, ProblemItem
@@ -102,7 +102,11 @@ def _refuse_far_away(begins_at: datetime | None, now: datetime) -> None:
 
 
 def _imagined(stored: Document, body: WhatIfBody) -> Document:
-    document = with_changes(stored, body.changes or {}) if body.site is None else body.site
+    changes = body.changes or {}
+    missing = removal_problems(stored, changes)
+    if missing:
+        raise ApiProblem(422, "the changes do not fit the site", problems=missing)
+    document = with_changes(stored, changes) if body.site is None else body.site
     return {**document, "revision": stored["revision"]}
 
 
