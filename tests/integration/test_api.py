@@ -163,6 +163,12 @@ async def test_a_saved_site_is_versioned_published_and_answered_on_the_bus(api: 
     await eventually(lambda: published == [2])
 
 
+async def test_health_tells_the_revision_in_force(api: RunningApi) -> None:
+    assert api.health.reports["site"].detail == "revision 1"
+    await api.put_site()
+    assert api.health.reports["site"].detail == "revision 2"
+
+
 async def test_saving_what_is_there_already_makes_no_revision(api: RunningApi) -> None:
     await api.put_site()
     again = await api.put_site()

@@ -239,6 +239,14 @@ async def test_box_is_connected_identified_and_observed(garage: Garage) -> None:
     assert garage.health.is_ready
 
 
+async def test_health_tells_the_revision_in_force(garage: Garage) -> None:
+    await garage.start_bridge()
+    await eventually(lambda: garage.health.is_ready)
+    await garage.reconfigure(name="renamed")
+    revision = f"revision {garage.site.revision}"
+    await eventually(lambda: garage.health.reports["site"].detail == revision)
+
+
 async def test_setpoint_reaches_the_registers_and_is_confirmed(garage: Garage) -> None:
     box = await garage.add_box("p1")
     await garage.start_bridge()

@@ -33,7 +33,7 @@ from api.storage.station_records import StationRecordStore
 from api.workers import build_workers
 from shared.bus.port import Bus
 from shared.clock import Clock
-from shared.contracts.site import SiteChanged
+from shared.contracts.site import SiteChanged, SiteConfig
 from shared.health import Health
 from shared.http import listening_socket, serve_http
 from shared.store import Database, open_database
@@ -73,7 +73,11 @@ async def _run(
     clock: Clock,
     health: Health,
 ) -> None:
+    def in_force(new: SiteConfig) -> None:
+        health.report("site", ok=True, detail=f"revision {new.revision}")
+
     parts = await build_parts(settings, bus, database=database, clock=clock)
+    parts.configuration.on_change(in_force)
     workers = build_workers(settings, parts, RefusalStore(database))
     changes = await bus.listen([SiteChanged], parts.configuration.heard)
     port = listener.getsockname()[1]
@@ -84,8 +88,7 @@ async def _run(
             group.create_task(parts.configuration.watch(health))
             group.create_task(serve_http(build_app(parts, health), listener))
             await parts.access.print_setup_link(settings.http_host, port)
-            site = parts.configuration.current
-            health.report("site", ok=True, detail=f"revision {site.revision}")
+            in_force(parts.configuration.current)
             health.report("http", ok=True, detail=f"port {port}")
     finally:
         await changes.close()

@@ -11,6 +11,7 @@ from modbus_bridge.settings import ModbusBridgeSettings
 from shared.bus.port import Bus, Delivery
 from shared.clock import Clock
 from shared.contracts.message import Address
+from shared.contracts.site import SiteConfig
 from shared.contracts.station import FactsRequested
 from shared.health import Health
 from shared.site_client import SiteClient
@@ -35,9 +36,13 @@ async def run(settings: ModbusBridgeSettings, bus: Bus, *, clock: Clock, health:
         async def facts_requested(_: Delivery[FactsRequested]) -> None:
             await fleet.tell_again()
 
+        def in_force(new: SiteConfig) -> None:
+            health.report("site", ok=True, detail=f"revision {new.revision}")
+
         Orders(context, fleet.station).route(inbox)
         await bus.listen([FactsRequested], facts_requested)
-        health.report("site", ok=True, detail=f"revision {site.current.revision}")
+        site.on_change(in_force)
+        in_force(site.current)
         async with asyncio.TaskGroup() as group:
             group.create_task(journal.run())
             group.create_task(fleet.run())
