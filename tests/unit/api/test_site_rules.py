@@ -310,6 +310,17 @@ def test_rule(claim: str, change: Change, paths: list[str]) -> None:
     assert all(len(problem.message) > 20 for problem in found)
 
 
+@pytest.mark.parametrize("limit", [{"limit_a": 32}, {"limit_a": 63, "limit_w": 22_000}])
+@pytest.mark.parametrize(("others_a", "named"), [(31, "fallback_a"), (33, "uncontrolled_a")])
+def test_a_fuse_that_is_too_small_names_what_is_to_be_lowered(
+    limit: dict[str, Any], others_a: float, named: str
+) -> None:
+    row = {"id": "row", "parent": "main", "uncontrolled_a": others_a, **limit}
+    boxes = set_in("evses", 0, "fallback_a", value=6)
+    (found,) = problems(site_with(every(set_in("circuits", 1, value=row), boxes)))
+    assert f"lower {named} of" in found.message
+
+
 def test_who_names_no_model_is_told_all_that_there_are() -> None:
     (found,) = problems(site_with(set_in("stations", 0, "model", value="goe")))
     assert all(name in found.message for name in ("go-e", "growatt", "mennekes-acu"))

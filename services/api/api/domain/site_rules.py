@@ -231,12 +231,13 @@ def _fallbacks_fit(site: SiteConfig) -> Iterator[Problem]:
         for phase in PHASES:
             boxes_a = sum(fallback_a(e, phase) for e in site.evses if e.circuit in members)
             total_a = boxes_a + others_a
-            if total_a > circuit.limit_a.on(phase) + TOLERANCE_A:
+            limit_a = circuit.limit_a.on(phase)
+            if total_a > limit_a + TOLERANCE_A:
                 yield Problem(
                     f"circuits[{circuit.id}].limit_a.{phase.value}",
                     f"the fallback currents below ({boxes_a:g} A) and uncontrolled_a "
                     f"({others_a:g} A) need {total_a:g} A on {phase.value}, the "
-                    f"limit is {circuit.limit_a.on(phase):g} A: lower fallback_a of EVSEs",
+                    f"limit is {limit_a:g} A: {_remedy(others_a, limit_a)}",
                 )
                 break
 
@@ -254,8 +255,16 @@ def _fallbacks_fit_power(site: SiteConfig) -> Iterator[Problem]:
             yield Problem(
                 f"circuits[{circuit.id}].limit_w",
                 f"the fallback currents below ({boxes_w:g} W) and uncontrolled_a ({others_w:g} W) "
-                f"need more than the limit of {circuit.limit_w:g} W: lower fallback_a of EVSEs",
+                f"need more than the limit of {circuit.limit_w:g} W: "
+                f"{_remedy(others_w, circuit.limit_w)}",
             )
+
+
+def _remedy(others: float, limit: float) -> str:
+    """Both in A or both in W."""
+    if others > limit + TOLERANCE_A:
+        return "lower uncontrolled_a of this circuit or of those below, it alone is too much"
+    return "lower fallback_a of EVSEs"
 
 
 def _minimum_fits(site: SiteConfig) -> Iterator[Problem]:
