@@ -195,8 +195,12 @@ def test_what_is_not_of_the_site_or_of_the_time_is_left_out() -> None:
 
 
 def test_a_time_without_vehicles_says_what_to_do() -> None:
-    with pytest.raises(NothingRecorded, match="simulated"):
+    with pytest.raises(NothingRecorded) as caught:
         recording(shown(5, 1, 1, 1))
+    assert "another time" in str(caught.value)
+    assert 'POST /api/v1/what-if with "demand": "simulated"' in str(caught.value), (
+        "replay has no such"
+    )
 
 
 def test_base_load_is_what_a_grid_meter_shows_less_what_boxes_draw() -> None:

@@ -86,7 +86,8 @@ class _Reader:
         if not visits:
             raise NothingRecorded(
                 "the decision log holds no vehicle of that time: wait until a day has been "
-                'recorded, ask for another time, or ask with "demand": "simulated"'
+                "recorded, take another time, or have vehicles made up by POST /api/v1/what-if "
+                'with "demand": "simulated"'
             )
         return Recording(
             begins=self._begins,
