@@ -476,6 +476,8 @@ def test_a_box_that_takes_no_renewal_may_have_fallen_back() -> None:
     known.send(2, 0.0, at=80.0)
     known.applied(SetpointOutcome.FAILED, 2, at=81.0)
     assert known.reserved_a(121.0) == 6.5
+    demands = known.state.demands(known.model, START.timestamp() + 121.0)
+    assert demands.measured_a.max() == 0.0, "it is no current that others could balance"
     known.send(3, 0.0, at=130.0)
     known.applied(SetpointOutcome.ACCEPTED, 3, at=131.0)
     assert known.reserved_a(140.0) == 0.0

@@ -41,8 +41,8 @@ def reserved_now(demands: Demands, upper_a: Floats) -> Floats:
     The limit in force on the phases in use; where more is measured, that and a margin.
     """
     by_limit = demands.usage * upper_a[:, None]
-    is_exceeded = demands.measured_a > by_limit + EXCESS_A
-    return np.where(is_exceeded, demands.measured_a + MARGIN_A, by_limit)
+    is_exceeded = demands.flowing_a > by_limit + EXCESS_A
+    return np.where(is_exceeded, demands.flowing_a + MARGIN_A, by_limit)
 
 
 def fixed_rows(model: SiteModel, demands: Demands) -> Fixed:
@@ -57,7 +57,7 @@ def fixed_rows(model: SiteModel, demands: Demands) -> Fixed:
         nothing = np.zeros(model.rows.count)
         return Fixed(possible=nothing, proven=nothing)
     obeyed = demands.usage * np.maximum(demands.upper_a, demands.column(Column.UNDER_A))[:, None]
-    is_proven = ~demands.is_steered[:, None] | (demands.measured_a > obeyed + EXCESS_A)
+    is_proven = ~demands.is_steered[:, None] | (demands.flowing_a > obeyed + EXCESS_A)
     proven = np.where(is_proven, fixed, 0.0)
     return Fixed(
         possible=model.rows.sums(fixed, demands.who), proven=model.rows.sums(proven, demands.who)

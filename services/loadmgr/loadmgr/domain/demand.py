@@ -76,9 +76,11 @@ class Column(IntEnum):
     """This and the next two: measured on the grid's phases; unknown is zero."""
     LINE_A = 29
     """This and the next two: measured at the box's own lines; NaN = not known at present."""
+    FLOWING_A = 32
+    """This and the next two: what may flow on the grid's phases whatever the limit is."""
 
 
-_COLUMNS = Column.LINE_A + 3
+_COLUMNS = Column.FLOWING_A + 3
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -122,6 +124,11 @@ class Demands:
     def measured_a(self) -> Floats:
         """N x 3: measured on the grid's phases."""
         return self.table[Column.MEASURED_A : Column.MEASURED_A + 3].T
+
+    @property
+    def flowing_a(self) -> Floats:
+        """N x 3: what may flow on the grid's phases whatever the limit is."""
+        return self.table[Column.FLOWING_A : Column.FLOWING_A + 3].T
 
     @property
     def line_a(self) -> Floats:
@@ -180,7 +187,8 @@ def judgement(site: SiteConfig, evse: EvseModel, record: EvseRecord, now_s: floa
     _judge_sent(row, site, record, now_s)
     row[Column.UNDER_A] = record.measured_under_a
     row[Column.USAGE : Column.USAGE + 3] = record.usage(evse)
-    row[Column.MEASURED_A : Column.MEASURED_A + 3] = _flowing_a(evse, record, now_s)
+    row[Column.MEASURED_A : Column.MEASURED_A + 3] = record.measured_most_a(evse, now_s)
+    row[Column.FLOWING_A : Column.FLOWING_A + 3] = _flowing_a(evse, record, now_s)
     row[Column.LINE_A : Column.LINE_A + 3] = _lines(record, now_s)
     row[Column.UNTIL_S] = min(_changes(record, now_s))
     return row
@@ -208,13 +216,12 @@ def _judge_limits(
 
 
 def _flowing_a(evse: EvseModel, record: EvseRecord, now_s: float) -> Iterable[float]:
-    """Return what is measured, or what flows after a fallback, whatever limit was sent since."""
-    measured_a = record.measured_most_a(evse, now_s)
+    """Return what is measured, was measured against its limit, or flows after a fallback."""
+    seen_a = record.seen_most_a(evse, now_s)
     if not record.may_have_fallen_back(now_s):
-        return measured_a
+        return seen_a
     fallback_a = evse.config.fallback_a
-    usage = record.usage(evse)
-    return [max(seen, used * fallback_a) for seen, used in zip(measured_a, usage, strict=True)]
+    return [max(a, used * fallback_a) for a, used in zip(seen_a, record.usage(evse), strict=True)]
 
 
 def _unsteered_a(evse: EvseModel, record: EvseRecord) -> float:

@@ -112,6 +112,10 @@ class EvseRecord:
 
     def measured_most_a(self, evse: EvseModel, now_s: float) -> Three:
         """Return the current per grid phase; unknown is zero here, the limit covers it."""
+        return evse.most_on_grid(self._known_lines()) if self.is_measured(now_s) else NOTHING
+
+    def seen_most_a(self, evse: EvseModel, now_s: float) -> Three:
+        """The same, but who defied his limit counts on until he is measured again or leaves."""
         counts = self.is_measured(now_s) or self.has_defied
         return evse.most_on_grid(self._known_lines()) if counts else NOTHING
 
@@ -121,8 +125,7 @@ class EvseRecord:
 
     @property
     def has_defied(self) -> bool:
-        """It was last measured above every limit of that time; until it is measured again, or its
-        vehicle leaves, that counts."""
+        """It was last measured above every limit of that time, and its vehicle is still there."""
         is_over = (self.most_drawn_a or 0.0) > self.measured_under_a + EXCESS_A
         return is_over and self.state is not EvseState.A
 
