@@ -483,6 +483,13 @@ def test_a_box_that_takes_no_renewal_may_have_fallen_back() -> None:
     assert known.reserved_a(140.0) == 0.0
 
 
+def test_a_box_that_came_has_time_to_take_its_first_lease() -> None:
+    known = Known()
+    known.observe(offered_a=0.0)
+    assert known.reserved_a(119.0) == 0.0
+    assert known.reserved_a(121.0) == 6.5
+
+
 def test_a_lease_that_ends_while_its_renewal_is_on_its_way() -> None:
     known = Known()
     known.observe()

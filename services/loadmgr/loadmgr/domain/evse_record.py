@@ -66,7 +66,7 @@ class EvseRecord:
     is_leased: bool = True
     """Its limit ends with a lease. One that nobody steered keeps its limit for ever."""
     renewed_until_s: float = NEVER
-    """Until here the lease that it took last certainly runs."""
+    """Until here the lease that it took last certainly runs; or so long it has time to take one."""
     out_of_reach_a: float = 0.0
     """Out of reach, so much counts at least: what it drew above its limit when it was last seen, or
     a fallback that it may still have."""
@@ -121,7 +121,7 @@ class EvseRecord:
 
     def may_have_fallen_back(self, now_s: float) -> bool:
         """It is connected, and its lease was over before it took a renewal (S8)."""
-        return self.online and self.sent is not None and now_s >= self.renewed_until_s
+        return self.online and now_s >= self.renewed_until_s
 
     @property
     def has_defied(self) -> bool:
@@ -316,6 +316,7 @@ class EvseRecord:
         else:
             upper_a = self.upper_out_of_reach_a(evse.config.fallback_a, now_s)
             self.retake(upper_a, is_leased=self.is_leased)
+        self.renewed_until_s = now_s + lease_s
         self._forget_phases()
 
     def _take_state(self, state: EvseState | None, now_s: float) -> None:
