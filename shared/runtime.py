@@ -42,6 +42,10 @@ turns. With Python's own 5 ms some reactions of load management took 40 ms longe
 
 CLOSED_WITHIN_S = 1.0
 
+CANCEL_AGAIN_S = 15.0
+"""A cancellation can get lost on its way in (``asyncio.wait_for`` of Python 3.11, in aiormq), so it
+is repeated: after half of what docker-compose.yml grants a service to end in."""
+
 EXIT_STOPPED = 0
 EXIT_BROKEN = 1
 EXIT_CONFIG = 2
@@ -127,8 +131,13 @@ def tune_process() -> None:
 async def _until_signalled(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
     loop = asyncio.get_running_loop()
     task = loop.create_task(work())
+
+    def stop() -> None:
+        task.cancel()
+        loop.call_later(CANCEL_AGAIN_S, stop)
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, task.cancel)
+        loop.add_signal_handler(number, stop)
     tune_process()
     loop.call_later(30, gc.freeze)  # what lives after warm-up is not looked through again
     try:
