@@ -43,8 +43,9 @@ turns. With Python's own 5 ms some reactions of load management took 40 ms longe
 CLOSED_WITHIN_S = 1.0
 
 CANCEL_AGAIN_S = 15.0
-"""A cancellation can get lost on its way in (``asyncio.wait_for`` of Python 3.11, in aiormq), so it
-is repeated: after half of what docker-compose.yml grants a service to end in."""
+"""A cancellation gets lost when an answer comes at the same moment (``asyncio.wait_for`` of Python
+3.11, in pymodbus and aiormq). So everything that still runs after half of what docker-compose.yml
+grants a service to end in is cancelled again."""
 
 EXIT_STOPPED = 0
 EXIT_BROKEN = 1
@@ -134,7 +135,12 @@ async def _until_signalled(work: Callable[[], Coroutine[Any, Any, None]]) -> Non
 
     def stop() -> None:
         task.cancel()
-        loop.call_later(CANCEL_AGAIN_S, stop)
+        loop.call_later(CANCEL_AGAIN_S, stop_all)
+
+    def stop_all() -> None:
+        for running in asyncio.all_tasks(loop):
+            running.cancel()
+        loop.call_later(CANCEL_AGAIN_S, stop_all)
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop)

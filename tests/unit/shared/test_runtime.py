@@ -10,9 +10,15 @@ from shared import runtime
 from shared.runtime import EXIT_STOPPED, run_process
 
 
-async def stopped_once_too_early() -> None:
-    """Ask to be stopped, and lose the first cancellation, as ``asyncio.wait_for`` may."""
-    os.kill(os.getpid(), signal.SIGTERM)
+async def stopped_while_an_answer_came() -> None:
+    """Ask to be stopped, and lose the cancellation deep within, as ``asyncio.wait_for`` may."""
+    async with asyncio.TaskGroup() as group:
+        group.create_task(poll())
+        await asyncio.sleep(0)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+async def poll() -> None:
     try:
         await asyncio.sleep(30)
     except asyncio.CancelledError:
@@ -22,4 +28,4 @@ async def stopped_once_too_early() -> None:
 def test_a_cancellation_that_got_lost_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runtime, "CANCEL_AGAIN_S", 0.05)
     monkeypatch.setattr(runtime, "tune_process", lambda: None)
-    assert run_process(stopped_once_too_early) == EXIT_STOPPED
+    assert run_process(stopped_while_an_answer_came) == EXIT_STOPPED
