@@ -11,7 +11,7 @@ from math import inf, nan
 
 import numpy as np
 
-from loadmgr.domain.arrays import Bools, Floats
+from loadmgr.domain.arrays import Bools, Floats, Three
 from loadmgr.domain.evse_model import EvseModel
 from loadmgr.domain.evse_record import FRESH_S, EvseRecord
 from loadmgr.domain.site_model import SiteModel
@@ -187,8 +187,9 @@ def judgement(site: SiteConfig, evse: EvseModel, record: EvseRecord, now_s: floa
     _judge_sent(row, site, record, now_s)
     row[Column.UNDER_A] = record.measured_under_a
     row[Column.USAGE : Column.USAGE + 3] = record.usage(evse)
-    row[Column.MEASURED_A : Column.MEASURED_A + 3] = record.measured_most_a(evse, now_s)
-    row[Column.FLOWING_A : Column.FLOWING_A + 3] = _flowing_a(evse, record, now_s)
+    measured_a = record.measured_most_a(evse, now_s)
+    row[Column.MEASURED_A : Column.MEASURED_A + 3] = measured_a
+    row[Column.FLOWING_A : Column.FLOWING_A + 3] = _flowing_a(evse, record, measured_a, now_s)
     row[Column.LINE_A : Column.LINE_A + 3] = _lines(record, now_s)
     row[Column.UNTIL_S] = min(_changes(record, now_s))
     return row
@@ -215,9 +216,14 @@ def _judge_limits(
         row[Column.MOST_A], row[Column.CODE] = most_a, _NUMBER[code]
 
 
-def _flowing_a(evse: EvseModel, record: EvseRecord, now_s: float) -> Iterable[float]:
-    """Return what is measured, was measured against its limit, or flows after a fallback."""
-    seen_a = record.seen_most_a(evse, now_s)
+def _flowing_a(
+    evse: EvseModel, record: EvseRecord, measured_a: Three, now_s: float
+) -> Iterable[float]:
+    """Return what is measured, was measured against its limit, or flows after a fallback.
+
+    Who defied his limit counts on until he is measured again or leaves.
+    """
+    seen_a = record.last_most_a(evse) if record.has_defied else measured_a
     if not record.may_have_fallen_back(now_s):
         return seen_a
     fallback_a = evse.config.fallback_a
@@ -297,8 +303,8 @@ def _lines(record: EvseRecord, now_s: float) -> list[float]:
 
 def _changes(record: EvseRecord, now_s: float) -> Iterable[float]:
     """Return when time alone will change the judgement; the last is never."""
-    moments = [record.measured_s + FRESH_S, record.lease_until_s, record.vehicle.idle_until_s]
-    moments.append(record.renewed_until_s)
+    moments = [record.measured_s + FRESH_S, record.vehicle.idle_until_s]
+    moments += [record.lease_until_s, record.renewed_until_s]
     moments += record.ladder.settles_at_s()
     if record.wish is not None:
         moments.append(record.wish.changes_at_s(now_s))

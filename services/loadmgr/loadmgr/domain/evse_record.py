@@ -112,12 +112,11 @@ class EvseRecord:
 
     def measured_most_a(self, evse: EvseModel, now_s: float) -> Three:
         """Return the current per grid phase; unknown is zero here, the limit covers it."""
-        return evse.most_on_grid(self._known_lines()) if self.is_measured(now_s) else NOTHING
+        return self.last_most_a(evse) if self.is_measured(now_s) else NOTHING
 
-    def seen_most_a(self, evse: EvseModel, now_s: float) -> Three:
-        """The same, but who defied his limit counts on until he is measured again or leaves."""
-        counts = self.is_measured(now_s) or self.has_defied
-        return evse.most_on_grid(self._known_lines()) if counts else NOTHING
+    def last_most_a(self, evse: EvseModel) -> Three:
+        """Return the current per grid phase when it was last measured, however long ago."""
+        return evse.most_on_grid(self._known_lines())
 
     def may_have_fallen_back(self, now_s: float) -> bool:
         """It is connected, and its lease was over before it took a renewal (S8)."""
